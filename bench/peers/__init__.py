@@ -1,0 +1,1 @@
+"""What Farebox is measured against: the same work, done by others or by hand."""
