@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Make .venv hold exactly what requirements-dev.lock names, and this package in editable form.
+# Make .venv hold what requirements-dev.lock names, and this package in editable form.
 #
 # Does nothing when that is so already: the environment carries the digests of the lock and of
-# pyproject.toml that it was made from. pip alone does the work, because pip is the one installer
+# pyproject.toml that it was made from. What a lock no longer names stays until `make clean`. pip alone does the work, because pip is the one installer
 # that every Python brings along and that reads the user's own pip settings (mirror, proxy,
 # certificates).
 set -euo pipefail
@@ -59,9 +59,11 @@ usable || create
 
 locked=$(digest "$lock")
 if [ "$(cat "$venv/.locked" 2>/dev/null)" != "$locked" ]; then
-    say "make venv: installing what $lock names (about half a minute)"
+    say "make venv: installing what $lock names (less than a minute)"
     rm -f "$venv/.locked"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$lock"
+    # Python compiles what is imported anyway; compiling all of it takes as long as the rest.
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --no-compile \
+        --require-hashes -r "$lock"
     printf '%s\n' "$locked" >"$venv/.locked"
 fi
 
