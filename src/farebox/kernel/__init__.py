@@ -1,0 +1,1 @@
+"""Ids, amounts, clock and refusals: what every part of Farebox may use."""

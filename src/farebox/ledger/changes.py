@@ -1,0 +1,257 @@
+"""Changing what a bucket holds: grants, voids, reversals, moves, freezing."""
+
+from typing import Final
+
+from farebox.ledger.books import OPEN, WAITING, Books, BucketBook, GrantBook, NeedMore, Taking
+from farebox.ledger.due import add_grant, breakage, drop_closed
+from farebox.ledger.model import (
+    FOREVER,
+    MAX_COUNTER,
+    Applied,
+    Denied,
+    Freeze,
+    Grant,
+    GrantState,
+    Kind,
+    Move,
+    Outcome,
+    Refused,
+    Reverse,
+    Sink,
+    Void,
+    sink_id,
+)
+from farebox.ledger.uses import UNKNOWN, opened, stopped
+
+_VALIDITY: Final = Refused(code="value_invalid", detail="a grant ends after it starts and after now")
+_OVERFLOW: Final = Refused(code="counter_overflow")
+_NO_GRANT: Final = Refused(code="grant_unknown")
+_NOTHING: Final = Refused(code="nothing_to_reverse")
+
+
+def grant(books: Books, command: Grant, operation: int, now: int) -> Outcome:
+    """Credit a bucket; see `model.Grant`. The grant's id is minted here."""
+    bucket = opened(books, command.bucket, now)
+    if bucket is None:
+        return UNKNOWN
+    if stop := stopped(bucket):
+        return stop
+    at = max(now, bucket.last_at + 1)
+    if not at < command.expires_at <= FOREVER or command.starts_at >= command.expires_at:
+        return _VALIDITY
+    if bucket.credited + command.amount > MAX_COUNTER:
+        return _OVERFLOW
+    state = WAITING if command.starts_at > at else OPEN
+    made = GrantBook(
+        books.mint(), 0, command.priority, command.class_, command.starts_at, command.expires_at,
+        None, None, state, 0, 0, command.amount,
+    )  # fmt: skip
+    books.touch(bucket)
+    source = command.source or sink_id(bucket.asset, Sink.WORLD)
+    add_grant(books, bucket, made, operation, 0, at, source, meta=command.reason)
+    return Applied(
+        operation=operation,
+        at=at,
+        bucket=bucket.id,
+        amount=command.amount,
+        available=max(bucket.room(), 0),
+        drawn=((bucket.id, made.id, command.amount),),
+    )
+
+
+def void(books: Books, command: Void, operation: int, now: int) -> Outcome:
+    """Take what is unused out of a grant; see `model.Void`."""
+    owner = books.grant_bucket.get(command.grant)
+    if owner is None:
+        return _NO_GRANT
+    bucket = opened(books, owner, now)
+    if bucket is None:
+        raise NeedMore(owner)
+    if stop := stopped(bucket):
+        return stop
+    if (found := bucket.by_id.get(command.grant)) is None:
+        return _NO_GRANT
+    rest = max(found.credited - found.debited - found.pending, 0)
+    amount = rest if command.amount is None else min(command.amount, rest)
+    at = max(now, bucket.last_at + 1)
+    if amount:
+        books.touch(bucket)
+        if found.state == WAITING:
+            bucket.waiting -= amount
+        found.debited += amount
+        found.changed = True
+        bucket.debited += amount
+        if found.state == OPEN:
+            bucket.close_if_spent(found)
+        world = sink_id(bucket.asset, Sink.WORLD)
+        books.write(
+            bucket, operation, 0, Kind.VOID, found.id, world, amount, at, meta=command.reason
+        )
+        if bucket.prune:
+            drop_closed(bucket)
+    return Applied(
+        operation=operation,
+        at=at,
+        bucket=bucket.id,
+        amount=amount,
+        available=max(bucket.room(), 0),
+        final=command.amount is not None and amount < command.amount,
+        drawn=((bucket.id, found.id, amount),),
+    )
+
+
+def reverse(books: Books, command: Reverse, operation: int, now: int) -> Outcome:
+    """Give back what an operation took; see `model.Reverse`."""
+    takings = books.takings.get(command.operation)
+    if not takings:
+        return Refused(code="operation_unknown")
+    main = [taking for taking in takings if taking.credit % 16 != Sink.CAP]
+    total = sum(taking.left for taking in main)
+    amount = total if command.amount is None else command.amount
+    if not total:
+        return _NOTHING
+    if amount > total:
+        return Denied(code="reversal_exceeds", available=total, bucket=takings[0].bucket)
+    at = now
+    for taking in takings:
+        bucket = opened(books, taking.bucket, now)
+        if bucket is None or taking.grant not in bucket.by_id:
+            raise NeedMore(taking.bucket)
+        if stop := stopped(bucket):
+            return stop
+        at = max(at, bucket.last_at + 1)
+    line = 0
+    drawn = []
+    for bucket_id, part, back in _parts(takings, amount):
+        line = _give_back(books, books.buckets[bucket_id], part, back, operation, line, at, command)
+        if back.credit % 16 != Sink.CAP:
+            drawn.append((bucket_id, back.grant, part))
+    bucket = books.buckets[takings[0].bucket]
+    return Applied(
+        operation=operation,
+        at=at,
+        bucket=bucket.id,
+        amount=amount,
+        available=max(bucket.room(), 0),
+        drawn=tuple(drawn),
+    )
+
+
+def _parts(takings: list[Taking], amount: int) -> list[tuple[int, int, Taking]]:
+    """Spread an amount over what was taken, last first; a member's cap gets back the same."""
+    parts = []
+    for capping in (False, True):
+        left = amount
+        for taking in reversed(takings):
+            part = min(taking.left, left)
+            if part and (taking.credit % 16 == Sink.CAP) == capping:
+                taking.left -= part
+                left -= part
+                parts.append((taking.bucket, part, taking))
+    return parts
+
+
+def _give_back(  # noqa: PLR0913 - a journal row's facts
+    books: Books,
+    bucket: BucketBook,
+    part: int,
+    taking: Taking,
+    operation: int,
+    line: int,
+    at: int,
+    command: Reverse,
+) -> int:
+    books.touch(bucket)
+    target = bucket.by_id[taking.grant]
+    target.credited += part
+    target.changed = True
+    bucket.credited += part
+    if target.state == GrantState.CLOSED:
+        target.state = OPEN
+        target.state_changed = True
+        bucket.grants += 1
+        bucket.add(target)
+    books.write(
+        bucket, operation, line, Kind.REVERSE, taking.credit, target.id, part, at,
+        reverses=command.operation, meta=command.reason,
+    )  # fmt: skip
+    line += 1
+    if target.expires_at <= at:
+        line = breakage(books, bucket, target, target.room(), operation, line, at)
+        drop_closed(bucket)
+    return line
+
+
+def move(books: Books, command: Move, operation: int, now: int) -> Outcome:
+    """Move an amount between buckets; see `model.Move`."""
+    source = opened(books, command.source, now)
+    target = opened(books, command.target, now)
+    if source is None or target is None:
+        return UNKNOWN
+    if source is target:
+        return Refused(code="value_invalid", detail="a move goes to another bucket")
+    if source.asset != target.asset:
+        return Refused(code="asset_differs")
+    if stop := stopped(source) or stopped(target):
+        return stop
+    # A credit limit is a promise to its own bucket: only what was credited may move.
+    funds = source.room() - sum(max(-g.floor, 0) for g in source.order if g.floor)
+    if command.amount > source.room() or (source.floor and command.amount > funds):
+        return Denied(code="bucket_empty", available=max(funds, 0), bucket=source.id)
+    at = max(now, source.last_at + 1, target.last_at + 1)
+    books.touch(source)
+    books.touch(target)
+    transit = sink_id(source.asset, Sink.TRANSIT)
+    left, line = command.amount, 0
+    drawn = []
+    for giver in list(source.order):
+        part = min(giver.room() + min(giver.floor, 0), left)
+        if part <= 0:
+            continue
+        left -= part
+        giver.debited += part
+        giver.changed = True
+        source.debited += part
+        source.close_if_spent(giver)
+        drawn.append((source.id, giver.id, part))
+        books.write(
+            source, operation, line, Kind.MOVE_OUT, giver.id, transit, part, at, meta=command.reason
+        )
+        made = GrantBook(
+            books.mint(), 0, giver.priority, giver.class_, giver.starts_at, giver.expires_at,
+            None, None, OPEN, 0, 0, part,
+        )  # fmt: skip
+        line = add_grant(
+            books, target, made, operation, line + 1, at, transit,
+            kind=Kind.MOVE_IN, meta=command.reason,
+        )  # fmt: skip
+        if not left:
+            break
+    if left:
+        raise NeedMore(source.id)
+    if source.prune:
+        drop_closed(source)
+    return Applied(
+        operation=operation,
+        at=at,
+        bucket=source.id,
+        amount=command.amount,
+        available=max(source.room(), 0),
+        drawn=tuple(drawn),
+    )
+
+
+def freeze(books: Books, command: Freeze, operation: int, now: int) -> Outcome:
+    """Stop or allow movement; see `model.Freeze`. Freezing a frozen bucket changes nothing."""
+    bucket = opened(books, command.bucket, now)
+    if bucket is None:
+        return UNKNOWN
+    at = max(now, bucket.last_at + 1)
+    if bool(bucket.frozen) != command.frozen:
+        books.touch(bucket)
+        bucket.frozen = int(command.frozen)
+        kind = Kind.FREEZE if command.frozen else Kind.UNFREEZE
+        books.write(bucket, operation, 0, kind, 0, 0, 0, at)
+    return Applied(
+        operation=operation, at=at, bucket=bucket.id, amount=0, available=max(bucket.room(), 0)
+    )

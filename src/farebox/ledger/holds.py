@@ -1,0 +1,260 @@
+"""Holds: reserving, capturing, releasing, pinning. A hold is resolved exactly once."""
+
+from typing import Final
+
+from farebox.ledger.books import HOLD_OPEN, Books, BucketBook, HoldBook, NeedMore
+from farebox.ledger.due import drop_closed, end_hold
+from farebox.ledger.model import (
+    FOREVER,
+    Applied,
+    Capture,
+    Denied,
+    Hold,
+    HoldState,
+    Kind,
+    Outcome,
+    Pin,
+    Refused,
+    Release,
+    Sink,
+    Source,
+    sink_id,
+)
+from farebox.ledger.uses import UNKNOWN, denial, opened, rooms, stopped, usage_sink
+
+_RESOLVED: Final = {
+    int(HoldState.CAPTURED): Refused(code="hold_captured"),
+    int(HoldState.RELEASED): Refused(code="hold_released"),
+    int(HoldState.EXPIRED): Refused(code="hold_expired"),
+}
+_NO_HOLD: Final = Refused(code="hold_unknown")
+_TTL: Final = Refused(code="value_invalid", detail="a hold lasts at least a microsecond")
+
+
+def hold(books: Books, command: Hold, operation: int, now: int) -> Outcome:
+    """Reserve an amount; see `model.Hold`."""
+    if command.ttl_us is not None and not 0 < command.ttl_us < FOREVER:
+        return _TTL
+    found, reason = rooms(books, command.sources, now)
+    if isinstance(reason, Refused):
+        return reason
+    if not command.sources:
+        return Denied(code="no_bucket", available=0)
+    amount = command.amount
+    place = next((index for index, room in enumerate(found) if room >= amount), None)
+    if place is None:
+        if not command.at_most:
+            return denial(reason, max(found), command.sources[0].bucket)
+        place = next((index for index, room in enumerate(found) if room > 0), 0)
+        amount = found[place]
+    source = command.sources[place]
+    bucket = books.buckets[source.bucket]
+    at = _time(books, source, now)
+    expires_at = FOREVER if command.ttl_us is None else min(at + command.ttl_us, FOREVER - 1)
+    sink = command.sink or usage_sink(bucket)
+    made = HoldBook(
+        operation, source.bucket, source.cap, sink, amount, 0, HOLD_OPEN, expires_at,
+        command.on_expiry, command.over_capture, command.actor, command.product, at,
+    )  # fmt: skip
+    line = _reserve(books, bucket, made, operation, 0, at, command.meta)
+    if source.cap is not None:
+        _reserve(books, books.buckets[source.cap], made, operation, line, at, command.meta)
+    made.fresh = True
+    books.holds[operation] = made
+    books.new_holds.append(made)
+    return Applied(
+        operation=operation,
+        at=at,
+        bucket=bucket.id,
+        amount=amount,
+        available=found[place] - amount,
+        hold=operation,
+        expires_at=None if expires_at == FOREVER else expires_at,
+        final=amount < command.amount,
+    )
+
+
+def _time(books: Books, source: Source, now: int) -> int:
+    at = max(now, books.buckets[source.bucket].last_at + 1)
+    if source.cap is not None:
+        at = max(at, books.buckets[source.cap].last_at + 1)
+    return at
+
+
+def _reserve(  # noqa: PLR0913 - a journal row's facts
+    books: Books,
+    bucket: BucketBook,
+    made: HoldBook,
+    operation: int,
+    line: int,
+    at: int,
+    meta: str | None,
+) -> int:
+    """Reserve the hold's amount on the grants in burn order."""
+    books.touch(bucket)
+    left = made.amount
+    if not left:
+        books.write(bucket, operation, line, Kind.HOLD, 0, 0, 0, at, hold=made.id, actor=made.actor)
+        line += 1
+    for grant in bucket.order:
+        if not left:
+            break
+        part = min(grant.room(), left)
+        if part <= 0:
+            continue
+        grant.pending += part
+        grant.changed = True
+        bucket.pending += part
+        left -= part
+        made.parts.append((bucket.id, grant.id, part))
+        books.write(
+            bucket, operation, line, Kind.HOLD, grant.id, made.sink, part, at,
+            hold=made.id, actor=made.actor, product=made.product, meta=meta,
+        )  # fmt: skip
+        line += 1
+    if left:
+        if not bucket.complete:
+            raise NeedMore(bucket.id)
+        raise AssertionError(f"bucket {bucket.id:x} has more than its grants")
+    bucket.wake_at(made.expires_at)
+    return line
+
+
+def _found(books: Books, hold_id: int, now: int) -> tuple[HoldBook, BucketBook] | Outcome:
+    """Return an open hold and its settled bucket, or how the hold has ended."""
+    known = books.holds.get(hold_id)
+    if known is None:
+        return _NO_HOLD
+    bucket = opened(books, known.bucket, now)
+    if bucket is None:
+        raise NeedMore(known.bucket)
+    if known.cap is not None and known.cap not in books.buckets:
+        raise NeedMore(known.cap)
+    known = books.holds[hold_id]
+    if known.state != HOLD_OPEN:
+        return _RESOLVED[int(known.state)]
+    if bucket.frozen == 2:  # noqa: PLR2004 - a fault, see uses.FAULT
+        return Refused(code="bucket_fault")
+    return known, bucket
+
+
+def capture(books: Books, command: Capture, operation: int, now: int) -> Outcome:
+    """Take from a hold; see `model.Capture`."""
+    found = _found(books, command.hold, now)
+    if not isinstance(found, tuple):
+        return found
+    known, bucket = found
+    if stop := stopped(bucket):
+        return stop
+    wanted = known.amount if command.amount is None else command.amount
+    excess = max(wanted - known.amount, 0)
+    if excess and known.over_capture == "deny":
+        return Denied(code="over_capture", available=known.amount, bucket=bucket.id)
+    debt = excess if known.over_capture == "debt" else 0
+    taken = wanted - excess
+    at = _time(books, Source(known.bucket, known.cap), now)
+    line = end_hold(books, bucket, known, operation, 0, at, expired=False, capture=taken)
+    if debt:
+        receivable = sink_id(bucket.asset, Sink.RECEIVABLE)
+        books.write(
+            bucket, operation, line, Kind.DEBT, receivable, known.sink, debt, at,
+            hold=known.id, actor=known.actor, product=known.product,
+        )  # fmt: skip
+        line += 1
+    if bucket.prune:
+        drop_closed(bucket)
+    # The next hold would be the operation's; a capture without one leaves no hold behind.
+    following = None
+    if command.hold_on:
+        following = _hold_on(books, bucket, known, command, operation, line, at)
+    return Applied(
+        operation=operation,
+        at=at,
+        bucket=bucket.id,
+        amount=taken,
+        available=max(bucket.room(), 0),
+        hold=None if following is None else following.id,
+        expires_at=None if following is None or following.expires_at == FOREVER else following.expires_at,
+        released=known.amount - taken,
+        debt=debt,
+        final=following is not None and following.amount < (command.hold_on or 0),
+        drawn=((bucket.id, 0, following.amount),) if following is not None else (),
+    )
+
+
+def _hold_on(  # noqa: PLR0913 - a journal row's facts
+    books: Books,
+    bucket: BucketBook,
+    known: HoldBook,
+    command: Capture,
+    operation: int,
+    line: int,
+    at: int,
+) -> HoldBook:
+    """Reserve anew on the terms of the hold that was just captured, as far as there is enough."""
+    assert command.hold_on is not None
+    room = max(bucket.room(), 0)
+    if known.cap is not None:
+        room = min(room, max(books.buckets[known.cap].room(), 0))
+    lifetime = FOREVER if known.expires_at == FOREVER else known.expires_at - known.at
+    ttl = command.ttl_us or lifetime
+    made = HoldBook(
+        operation, known.bucket, known.cap, known.sink, min(command.hold_on, room), 0, HOLD_OPEN,
+        FOREVER if ttl == FOREVER else at + ttl, known.on_expiry, known.over_capture,
+        known.actor, known.product, at,
+    )  # fmt: skip
+    line = _reserve(books, bucket, made, operation, line, at, None)
+    if known.cap is not None:
+        _reserve(books, books.buckets[known.cap], made, operation, line, at, None)
+    made.fresh = True
+    books.holds[operation] = made
+    books.new_holds.append(made)
+    return made
+
+
+def release(books: Books, command: Release, operation: int, now: int) -> Outcome:
+    """Give a hold back; see `model.Release`."""
+    found = _found(books, command.hold, now)
+    if not isinstance(found, tuple):
+        return found
+    known, bucket = found
+    at = _time(books, Source(known.bucket, known.cap), now)
+    end_hold(books, bucket, known, operation, 0, at, expired=False)
+    if bucket.prune:
+        drop_closed(bucket)
+    books.touch(bucket)
+    return Applied(
+        operation=operation,
+        at=at,
+        bucket=bucket.id,
+        amount=0,
+        available=max(bucket.room(), 0),
+        released=known.amount,
+    )
+
+
+def pin(books: Books, command: Pin, operation: int, now: int) -> Outcome:
+    """Take a hold's end away or set a new one; see `model.Pin`."""
+    if command.ttl_us is not None and not 0 < command.ttl_us < FOREVER:
+        return _TTL
+    found = _found(books, command.hold, now)
+    if not isinstance(found, tuple):
+        return found
+    known, bucket = found
+    at = _time(books, Source(known.bucket, known.cap), now)
+    books.touch(bucket)
+    books.change_hold(known)
+    known.expires_at = FOREVER if command.ttl_us is None else at + command.ttl_us
+    bucket.wake_at(known.expires_at)
+    return Applied(
+        operation=operation,
+        at=at,
+        bucket=bucket.id,
+        amount=known.amount,
+        available=max(bucket.room(), 0),
+        hold=known.id,
+        expires_at=None if command.ttl_us is None else known.expires_at,
+    )
+
+
+__all__ = ["UNKNOWN", "capture", "hold", "pin", "release"]

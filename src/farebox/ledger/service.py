@@ -1,0 +1,441 @@
+"""The ledger's front door: load, decide, write. Takes a transaction and never commits one."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final
+
+import msgspec
+import sqlalchemy as sa
+
+from farebox.kernel import ids
+from farebox.kernel.amounts import Asset, checked_amount
+from farebox.kernel.periods import Unit
+from farebox.kernel.refusals import TryAgain, ValueRefused
+from farebox.ledger import store
+from farebox.ledger.books import Books, BucketBook, HoldBook, NeedMore
+from farebox.ledger.decide import decide
+from farebox.ledger.model import (
+    CREDIT_PRIORITY,
+    FOREVER,
+    UNLIMITED,
+    AccountKind,
+    AssetDiffers,
+    AssetUnknown,
+    BucketUnknown,
+    Capture,
+    Command,
+    Freeze,
+    Grant,
+    GrantState,
+    Hold,
+    Look,
+    Move,
+    Outcome,
+    Pin,
+    Release,
+    Request,
+    Reverse,
+    Sink,
+    Use,
+    Void,
+    sink_id,
+)
+from farebox.storage import Tx
+
+MOST_BUCKETS_REMEMBERED: Final = 50_000
+# What falls due within this time is loaded along, so that the decision's own instant, which may
+# lie a little after the transaction's, always finds it.
+LOOK_AHEAD_US: Final = 1_000_000
+_ROUNDS: Final = 16
+
+
+def digest_of(caller: str, key: str) -> bytes:
+    """Return the 16 bytes under which a caller's key is remembered.
+
+    A key is 1 to 255 visible ASCII characters; others are refused (`value_invalid`).
+    """
+    if not 1 <= len(key) <= 255 or not all("!" <= letter <= "~" for letter in key):  # noqa: PLR2004
+        raise ValueRefused("an Idempotency-Key is 1 to 255 visible ASCII characters")
+    return hashlib.blake2b(f"{caller}\0{key}".encode(), digest_size=16).digest()
+
+
+def fingerprint_of(payload: bytes) -> bytes:
+    """Return the 16 bytes that tell payloads under one key apart; the form is versioned."""
+    return hashlib.blake2b(b"1" + payload, digest_size=16).digest()
+
+
+def request(
+    *commands: Command,
+    caller: str = "",
+    key: str | None = None,
+    payload: bytes | None = None,
+    guards: tuple[tuple[str, int], ...] = (),
+    operations: tuple[int, ...] | None = None,
+) -> Request:
+    """Make a request of linked commands, minting its operation ids.
+
+    With a `key` the payload's fingerprint is kept; without `payload` the commands are it.
+    """
+    if operations is None:
+        operations = tuple(ids.mint() for _ in commands)
+    if key is None:
+        return Request(commands=commands, operations=operations, guards=guards)
+    return Request(
+        commands=commands,
+        operations=operations,
+        digest=digest_of(caller, key),
+        fingerprint=fingerprint_of(msgspec.msgpack.encode(commands) if payload is None else payload),
+        guards=guards,
+    )
+
+
+class Memory:
+    """Books kept from one batch to the next; trusted only as far as versions and epoch say."""
+
+    def __init__(self) -> None:
+        self.buckets: dict[int, BucketBook] = {}
+        self.holds: dict[int, HoldBook] = {}
+        self.revisions: dict[str, int] = {}
+        self.epoch: object | None = None
+
+    def forget(self) -> None:
+        """Forget everything: what was kept may no longer be true."""
+        self.__init__()  # type: ignore[misc]
+
+    def keep(self, books: Books, epoch: object | None) -> None:
+        """Keep a batch's books after its commit."""
+        if len(self.buckets) > MOST_BUCKETS_REMEMBERED or len(self.holds) > MOST_BUCKETS_REMEMBERED:
+            self.forget()
+        self.buckets.update(books.buckets)
+        for key, hold in books.holds.items():
+            if hold.state == 1:
+                self.holds[key] = hold
+            else:
+                self.holds.pop(key, None)
+        if epoch is not None:
+            self.revisions.update(books.revisions)
+        self.epoch = epoch
+
+
+class _Needs:
+    """What a batch must have loaded, gathered from its commands."""
+
+    def __init__(self, tx: Tx, requests: Sequence[Request]) -> None:
+        self.buckets: set[int] = set()
+        self.grants: set[int] = set()
+        self.reversals: set[int] = set()
+        self.holds: set[int] = set()
+        own = {operation for request in requests for operation in request.operations}
+        for one in requests:
+            for command in one.commands:
+                self._add(command)
+        self.holds -= own
+        self.digests = {r.digest for r in requests if r.digest is not None}
+        self.subjects = {subject for r in requests for subject, _ in r.guards}
+        self._resolve(tx)
+
+    def _add(self, command: Command) -> None:
+        match command:
+            case Use(sources=sources) | Hold(sources=sources) | Look(sources=sources):
+                for source in sources:
+                    self.buckets.add(source.bucket)
+                    if source.cap is not None:
+                        self.buckets.add(source.cap)
+            case Grant(bucket=bucket) | Freeze(bucket=bucket):
+                self.buckets.add(bucket)
+            case Move(source=source_id, target=target_id):
+                self.buckets |= {source_id, target_id}
+            case Capture(hold=hold) | Release(hold=hold) | Pin(hold=hold):
+                self.holds.add(hold)
+            case Void(grant=grant):
+                self.grants.add(grant)
+            case Reverse(operation=operation):
+                self.reversals.add(operation)
+            case _:
+                pass
+
+    def _resolve(self, tx: Tx) -> None:
+        """Find the buckets behind holds, grants and operations; these never change."""
+        for _, bucket, cap in store.buckets_of_holds(tx, sorted(self.holds)):
+            self.buckets |= {bucket} if cap is None else {bucket, cap}
+        self.grant_bucket = dict(store.buckets_of_grants(tx, sorted(self.grants)))
+        self.buckets.update(self.grant_bucket.values())
+        if self.reversals:
+            takings = store.takings_of(tx, sorted(self.reversals))
+            self.buckets.update(t.bucket for ts in takings.values() for t in ts)
+
+
+class Ledger:
+    """The ledger of one database."""
+
+    def __init__(self, mint: Callable[[], int] = ids.mint) -> None:
+        self._mint = mint
+
+    # -- opening ---------------------------------------------------------------------------------
+
+    def asset(self, tx: Tx, code: str) -> Asset:
+        """Return an asset by its code; refuses an unknown one (`asset_unknown`)."""
+        row = tx.one(sa.select(store.asset).where(store.asset.c.code == code))
+        if row is None:
+            raise AssetUnknown(asset=code)
+        return Asset(number=row.number, code=row.code, scale=row.scale)
+
+    def assets(self, tx: Tx) -> list[Asset]:
+        """Return every asset."""
+        rows = tx.run(sa.select(store.asset).order_by(store.asset.c.number))
+        return [Asset(number=row.number, code=row.code, scale=row.scale) for row in rows]
+
+    def open_asset(self, tx: Tx, code: str, scale: int = 0) -> Asset:
+        """Make an asset with its sinks, or return it; another scale is refused (`asset_differs`)."""
+        if not 0 <= scale <= 18:  # noqa: PLR2004 - 10^18 is the largest power below 2^63
+            raise ValueRefused("a scale is 0 to 18")
+        number = sa.select(sa.func.coalesce(sa.func.max(store.asset.c.number), 0) + 1)
+        values = {"number": number.scalar_subquery(), "code": code, "scale": scale}
+        if tx.insert_once(store.asset, values, key=("code",)):
+            made = self.asset(tx, code)
+            rows = [_sink_row(sink_id(made.number, sink), made.number, sink.name) for sink in Sink]
+            tx.insert_many(store.account, store.ACCOUNT, rows)
+            return made
+        found = self.asset(tx, code)
+        if found.scale != scale:
+            raise AssetDiffers(asset=code, scale=found.scale)
+        return found
+
+    def open_sink(self, tx: Tx, asset: Asset, name: str) -> int:
+        """Return the id of an asset's sink with this name, making it at first."""
+        found = tx.one(
+            sa.select(store.account.c.id).where(
+                store.account.c.asset == asset.number,
+                store.account.c.kind == AccountKind.SINK.value,
+                store.account.c.name == name,
+            )
+        )
+        if found is not None:
+            return int(found.id)
+        number = self._mint()
+        tx.insert_many(store.account, store.ACCOUNT, [_sink_row(number, asset.number, name)])
+        return number
+
+    def open_bucket(
+        self, tx: Tx, asset: Asset, *, credit_limit: int = 0, bucket_id: int | None = None
+    ) -> int:
+        """Make an empty bucket and return its id; it may go down to minus `credit_limit`."""
+        if credit_limit:
+            checked_amount(credit_limit)
+        number = self._mint() if bucket_id is None else bucket_id
+        row = store.new_bucket_row(number, asset.number, -credit_limit, 0)
+        rows = [row]
+        if credit_limit:
+            rows = [_with_grants(row, 1), _credit_row(self._mint(), asset.number, number, credit_limit)]
+        tx.insert_many(store.account, store.ACCOUNT, rows)
+        return number
+
+    def add_schedule(  # noqa: PLR0913 - the terms of a recurring grant
+        self,
+        tx: Tx,
+        bucket: int,
+        amount: int,
+        *,
+        unit: Unit,
+        anchor_at: int,
+        unit_count: int = 1,
+        zone: str = "UTC",
+        priority: int = 0,
+        class_: int = 0,
+        rollover: int = 0,
+        ends_at: int = FOREVER,
+    ) -> int:
+        """Let a bucket get a grant each period; it ends with the period, up to `rollover` goes on.
+
+        The first touch of the bucket in a period makes the period's grant, exactly once.
+        """
+        checked_amount(amount)
+        books = store.lock_buckets(tx, [bucket], lock=True)
+        if not books:
+            raise BucketUnknown
+        number = self._mint()
+        tx.run(
+            store.schedule.insert(),
+            {
+                "id": number, "bucket": bucket, "amount": amount, "unit": unit,
+                "unit_count": unit_count, "anchor_at": anchor_at, "zone": zone,
+                "priority": priority, "class": class_, "rollover": rollover, "ends_at": ends_at,
+            },
+        )  # fmt: skip
+        wake = min(anchor_at, books[0].next_event_at)
+        version = books[0].version
+        row = (bucket, version, version + 1, wake)
+        tx.update_many(store.account, ("version", "next_event_at"), [row], key=("id", "version"))
+        return number
+
+    # -- commands --------------------------------------------------------------------------------
+
+    def apply(self, tx: Tx, requests: Sequence[Request]) -> list[tuple[Outcome, ...]]:
+        """Decide requests inside the caller's own transaction: once, with all its commands."""
+        return self.run(tx, requests, Memory())[0]
+
+    def run(
+        self, tx: Tx, requests: Sequence[Request], memory: Memory, *, writes: bool = True
+    ) -> tuple[list[tuple[Outcome, ...]], Books]:
+        """Load, decide and write a batch. Raises `TryAgain` when the transaction must run again.
+
+        Without `writes` nothing is locked or written: for looks alone.
+        """
+        needs = _Needs(tx, requests)
+        far: set[int] = set()
+        for _ in range(_ROUNDS):
+            books = Books(self._mint)
+            self._load(tx, needs, memory, books, far, lock=writes)
+            try:
+                outcomes = decide(books, requests, tx.now_us)
+            except NeedMore as more:
+                needs.buckets.update(more.buckets)
+                far.update(more.buckets)
+                _drop(memory, books)
+                continue
+            except BaseException:
+                _drop(memory, books)
+                raise
+            if writes:
+                try:
+                    store.write_changes(tx, books)
+                except BaseException as error:
+                    error.touched_buckets = tuple(books.touched)  # type: ignore[attr-defined]
+                    _drop(memory, books)
+                    raise
+            else:
+                for key in books.touched:
+                    memory.buckets.pop(key, None)
+                    books.buckets.pop(key, None)
+            return outcomes, books
+        raise TryAgain
+
+    def _load(  # noqa: PLR0913 - the two sides of loading, what and where from
+        self, tx: Tx, needs: _Needs, memory: Memory, books: Books, far: set[int], *, lock: bool
+    ) -> None:
+        epoch = tx.epoch
+        trusted = epoch is not None and epoch == memory.epoch
+        if not trusted:
+            memory.revisions.clear()
+        fresh = self._fresh_buckets(tx, needs.buckets, memory, books, trusted=trusted, lock=lock)
+        now = tx.now_us
+        until = max([now, *(bucket.last_at for bucket in books.buckets.values())]) + LOOK_AHEAD_US
+        # A remembered bucket on which something falls due now is read anew, with what is due.
+        overdue = [
+            bucket.id
+            for bucket in books.buckets.values()
+            if bucket.horizon and bucket.next_event_at <= max(now, bucket.last_at) + 1000
+        ]
+        for bucket in store.lock_buckets(tx, sorted(overdue), lock=lock):
+            books.buckets[bucket.id] = bucket
+            fresh.append(bucket)
+        if fresh:
+            near = [bucket for bucket in fresh if bucket.id not in far]
+            store.load_grants(tx, near, until, everything=False)
+            beyond = [bucket for bucket in fresh if bucket.id in far]
+            store.load_grants(tx, beyond, until, everything=True)
+        due = [bucket.id for bucket in fresh if bucket.next_event_at <= until]
+        missing = [key for key in needs.holds if key not in books.holds]
+        if missing or due:
+            store.load_holds(tx, books, sorted(missing), due, until)
+        self._load_named(tx, needs, memory, books)
+
+    def _fresh_buckets(  # noqa: PLR0913 - the two sides of loading, what and where from
+        self,
+        tx: Tx,
+        wanted: Iterable[int],
+        memory: Memory,
+        books: Books,
+        *,
+        trusted: bool,
+        lock: bool,
+    ) -> list[BucketBook]:
+        """Take remembered buckets where they still hold, lock and read the others."""
+        ask = []
+        for key in wanted:
+            kept = memory.buckets.get(key) if trusted else None
+            if kept is None:
+                ask.append(key)
+            else:
+                books.buckets[key] = kept
+        fresh = []
+        for bucket in store.lock_buckets(tx, sorted(ask), lock=lock):
+            kept = memory.buckets.get(bucket.id)
+            if kept is not None and kept.version == bucket.version:
+                books.buckets[bucket.id] = kept
+            else:
+                books.buckets[bucket.id] = bucket
+                fresh.append(bucket)
+        changed = {bucket.id for bucket in fresh}
+        for key, hold in memory.holds.items():
+            if hold.bucket in books.buckets and hold.bucket not in changed:
+                books.holds[key] = hold
+        return fresh
+
+    def _load_named(self, tx: Tx, needs: _Needs, memory: Memory, books: Books) -> None:
+        if needs.digests:
+            books.remembered = store.remembered(tx, sorted(needs.digests))
+        unknown = sorted(needs.subjects - memory.revisions.keys())
+        if unknown:
+            found = store.revisions_of(tx, unknown)
+            memory.revisions.update((subject, found.get(subject, 0)) for subject in unknown)
+        books.revisions = memory.revisions
+        if needs.grants:
+            books.grant_bucket = needs.grant_bucket
+            store.load_named_grants(tx, books, needs.grants)
+        if needs.reversals:
+            books.takings = store.takings_of(tx, sorted(needs.reversals))
+            named = [t.grant for takings in books.takings.values() for t in takings]
+            store.load_named_grants(tx, books, named)
+
+    # -- subjects' revisions ---------------------------------------------------------------------
+
+    def revision(self, tx: Tx, subject: str) -> int:
+        """Return a subject's revision; 0 if it never changed."""
+        return store.revisions_of(tx, [subject]).get(subject, 0)
+
+    def advance_revision(self, tx: Tx, subject: str) -> int:
+        """Say that a subject has changed: requests that saw it as it was will be answered stale."""
+        statement = tx.insert_of(store.revision).values(subject=subject, revision=1)
+        changed = statement.on_conflict_do_update(
+            index_elements=["subject"], set_={"revision": store.revision.c.revision + 1}
+        ).returning(store.revision.c.revision)
+        return int(tx.run(changed).scalar_one())
+
+    def declare_fault(self, tx: Tx, buckets: Sequence[int]) -> None:
+        """Freeze buckets on which database and deciding function disagree, until an operator acts."""
+        statement = (
+            store.account.update()
+            .where(store.account.c.id.in_(buckets), store.account.c.kind == AccountKind.BUCKET.value)
+            .values(frozen=2, version=store.account.c.version + 1)
+        )
+        tx.run(statement)
+
+
+def _drop(memory: Memory, books: Books) -> None:
+    """Forget books that were worked on in vain."""
+    for key in books.buckets:
+        memory.buckets.pop(key, None)
+    for key in books.holds:
+        memory.holds.pop(key, None)
+
+
+def _sink_row(number: int, asset_number: int, name: str) -> tuple[object, ...]:
+    row = list(store.new_bucket_row(number, asset_number, 0, 0))
+    row[1], row[4], row[5] = AccountKind.SINK.value, name.lower(), None
+    return tuple(row)
+
+
+def _with_grants(row: tuple[object, ...], count: int) -> tuple[object, ...]:
+    place = store.ACCOUNT.index("grants")
+    return (*row[:place], count, *row[place + 1 :])
+
+
+def _credit_row(number: int, asset_number: int, bucket: int, limit: int) -> tuple[object, ...]:
+    row = list(store.new_bucket_row(number, asset_number, -limit, 0))
+    row[1], row[3], row[6] = AccountKind.GRANT.value, bucket, CREDIT_PRIORITY
+    row[12] = GrantState.OPEN.value
+    return tuple(row)
+
+
+assert UNLIMITED < FOREVER

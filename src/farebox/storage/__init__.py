@@ -1,0 +1,16 @@
+"""Databases and transactions on SQLite and PostgreSQL. Knows no business word."""
+
+from farebox.storage.database import Database, Problem, Tx, problem_of
+from farebox.storage.migrations import MigrationRefused, migrate, pending
+from farebox.storage.opening import open_database
+
+__all__ = [
+    "Database",
+    "MigrationRefused",
+    "Problem",
+    "Tx",
+    "migrate",
+    "open_database",
+    "pending",
+    "problem_of",
+]

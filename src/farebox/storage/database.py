@@ -1,0 +1,253 @@
+"""What the rest of Farebox sees of a database: `Database` gives transactions, `Tx` runs statements.
+
+Ordinary statements are SQLAlchemy Core. The ledger's batches use the driver-level bulk methods,
+where a whole batch is one statement: the drivers let go of Python's interpreter lock once per
+statement step, and a step per row would hand it back and forth a hundred times a batch.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from enum import Enum
+from typing import Any, Final, TypeVar
+
+import sqlalchemy as sa
+
+from farebox.kernel.clock import Clock
+from farebox.kernel.refusals import TryAgain
+
+T = TypeVar("T")
+Row = tuple[Any, ...]
+ATTEMPTS: Final = 8
+
+
+class Problem(Enum):
+    """What went wrong in the database, as far as a caller may act on it."""
+
+    TRANSIENT = "transient"  # serialization failure, deadlock, lost connection: run again
+    UNIQUE = "unique"  # a unique constraint fired
+    CHECK = "check"  # a CHECK fired: the second guard
+    VALUE = "value"  # the database cannot hold a value that was sent
+    OTHER = "other"
+
+
+class Tx(ABC):
+    """One open transaction. Whoever opened it commits by leaving its `with` block."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self.connection = connection
+        self._after_commit: list[Callable[[], None]] = []
+
+    @property
+    @abstractmethod
+    def now_us(self) -> int:
+        """Return the transaction's time in microseconds, taken after its first lock."""
+
+    @property
+    @abstractmethod
+    def epoch(self) -> object | None:
+        """Return a mark that stays equal while nobody else wrote to this database, or None.
+
+        None means that the engine cannot tell and remembered rows must be compared by version.
+        """
+
+    @property
+    def epoch_after(self) -> object | None:
+        """Return the epoch that the next transaction finds if nobody else writes in between."""
+        return None
+
+    @abstractmethod
+    def lock_rows(self, table: sa.Table, ids: Sequence[int], columns: Sequence[str]) -> list[Row]:
+        """Lock the rows with these ids in id order and return their columns, in that order."""
+
+    @abstractmethod
+    def select_in(
+        self, statement: str, columns: Sequence[str], keys: Sequence[int] | Sequence[str]
+    ) -> list[Row]:
+        """Run a named SELECT whose `IN :keys` takes any number of keys of one type."""
+
+    @abstractmethod
+    def insert_many(self, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        """Insert rows in as few statements as the engine allows."""
+
+    @abstractmethod
+    def insert_missing(
+        self, table: sa.Table, key: str, columns: Sequence[str], rows: Sequence[Row]
+    ) -> int:
+        """Insert rows whose key is not there yet, in the given order; return how many were."""
+
+    @abstractmethod
+    def update_many(
+        self,
+        table: sa.Table,
+        columns: Sequence[str],
+        rows: Sequence[Row],
+        *,
+        key: Sequence[str] = ("id",),
+    ) -> int:
+        """Set columns of many rows. Each row is the key's values, then the columns' values.
+
+        Returns how many rows matched their key.
+        """
+
+    def run(
+        self,
+        statement: sa.Executable,
+        parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
+    ) -> sa.CursorResult[Any]:
+        """Run a SQLAlchemy Core statement."""
+        return self.connection.execute(statement, parameters)  # type: ignore[arg-type,return-value]
+
+    def one(self, statement: sa.Executable) -> sa.Row[Any] | None:
+        """Return the first row or None."""
+        return self.run(statement).first()
+
+    def upsert(self, table: sa.Table, values: Mapping[str, Any], *, key: Sequence[str]) -> None:
+        """Insert a row, or set its columns where a row with that key exists."""
+        statement = self.insert_of(table).values(values)
+        changed = {name: statement.excluded[name] for name in values if name not in key}
+        self.run(statement.on_conflict_do_update(index_elements=list(key), set_=changed))
+
+    def insert_once(self, table: sa.Table, values: Mapping[str, Any], *, key: Sequence[str]) -> bool:
+        """Insert a row unless one with that key exists; tells whether it was inserted."""
+        statement = self.insert_of(table).values(values)
+        return self.run(statement.on_conflict_do_nothing(index_elements=list(key))).rowcount == 1
+
+    @abstractmethod
+    def insert_of(self, table: sa.Table) -> Any:  # noqa: ANN401 - the dialects' Inserts share no base
+        """Return the engine's INSERT that knows ON CONFLICT."""
+
+    @property
+    @abstractmethod
+    def safe_position(self) -> sa.ColumnElement[bool] | None:
+        """Return a condition on `txid` below which no row can appear any more, or None if all."""
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        """Run `call` once this transaction is durable; never if it is rolled back."""
+        self._after_commit.append(call)
+
+    def committed(self) -> None:
+        """Run the calls that wait for the commit."""
+        for call in self._after_commit:
+            call()
+
+
+class Database(ABC):
+    """One service's own database."""
+
+    def __init__(self, name: str, clock: Clock) -> None:
+        self.name = name
+        self.clock = clock
+
+    @abstractmethod
+    def write(self) -> AbstractContextManager[Tx]:
+        """Open a writing transaction; commits at the end of the block, rolls back on an error."""
+
+    @abstractmethod
+    def read(self) -> AbstractContextManager[Tx]:
+        """Open a reading transaction on one consistent snapshot."""
+
+    @abstractmethod
+    def translate(self, statement: str) -> list[str]:
+        """Turn a statement of the portable migration language into the engine's own."""
+
+    @abstractmethod
+    def upkeep(self) -> None:
+        """Do the engine's housekeeping (SQLite: a checkpoint); called by a thread of its own."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close every connection."""
+
+    def run(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` in a writing transaction, again while the database says 'run again'.
+
+        `work` must be repeatable: the same ids, nothing outside the transaction. Gives up with
+        `TryAgain` after a few attempts.
+        """
+        for _ in range(ATTEMPTS):
+            try:
+                with self.write() as tx:
+                    return work(tx)
+            except sa.exc.DBAPIError as error:
+                if problem_of(error) is not Problem.TRANSIENT:
+                    raise
+        raise TryAgain
+
+
+@contextmanager
+def translated_errors() -> Iterator[None]:
+    """Wrap what a driver raises in bulk methods as SQLAlchemy does, so that callers see one kind."""
+    try:
+        yield
+    except sa.exc.SQLAlchemyError:
+        raise
+    except OverflowError as error:
+        raise sa.exc.DataError("bulk", None, error) from error
+    except UnicodeEncodeError as error:
+        raise sa.exc.DataError("bulk", None, error) from error
+    except Exception as error:
+        kind = _WRAPPED.get(type(error).__name__)
+        if kind is None:
+            raise
+        raise kind("bulk", None, error) from error
+
+
+_WRAPPED: Final[dict[str, Any]] = {
+    "IntegrityError": sa.exc.IntegrityError,
+    "CheckViolation": sa.exc.IntegrityError,
+    "UniqueViolation": sa.exc.IntegrityError,
+    "NotNullViolation": sa.exc.IntegrityError,
+    "ForeignKeyViolation": sa.exc.IntegrityError,
+    "DataError": sa.exc.DataError,
+    "NumericValueOutOfRange": sa.exc.DataError,
+    "UntranslatableCharacter": sa.exc.DataError,
+    "CharacterNotInRepertoire": sa.exc.DataError,
+    "OperationalError": sa.exc.OperationalError,
+    "DeadlockDetected": sa.exc.OperationalError,
+    "SerializationFailure": sa.exc.OperationalError,
+    "AdminShutdown": sa.exc.OperationalError,
+    "LockNotAvailable": sa.exc.OperationalError,
+    "QueryCanceled": sa.exc.OperationalError,
+    "InterfaceError": sa.exc.InterfaceError,
+    "ProgrammingError": sa.exc.ProgrammingError,
+    "InternalError": sa.exc.InternalError,
+}
+
+_BY_STATE: Final = {
+    "40001": Problem.TRANSIENT,
+    "40P01": Problem.TRANSIENT,
+    "55P03": Problem.TRANSIENT,
+    "57014": Problem.TRANSIENT,
+    "57P01": Problem.TRANSIENT,
+    "57P02": Problem.TRANSIENT,
+    "57P03": Problem.TRANSIENT,
+    "25006": Problem.TRANSIENT,
+    "23505": Problem.UNIQUE,
+    "23514": Problem.CHECK,
+}
+
+
+def problem_of(error: BaseException) -> Problem:
+    """Say what a database error means to a caller; drivers' messages stay out of business code."""
+    if not isinstance(error, sa.exc.DBAPIError):
+        return Problem.OTHER
+    cause = error.orig
+    if isinstance(cause, (OverflowError, UnicodeEncodeError)) or isinstance(error, sa.exc.DataError):
+        return Problem.VALUE
+    state = getattr(cause, "sqlstate", None)
+    if state in _BY_STATE:
+        return _BY_STATE[state]
+    if isinstance(state, str) and state.startswith(("08", "22")):
+        return Problem.TRANSIENT if state.startswith("08") else Problem.VALUE
+    text = str(cause)
+    if "CHECK constraint failed" in text:
+        return Problem.CHECK
+    if "UNIQUE constraint failed" in text:
+        return Problem.UNIQUE
+    if "datatype mismatch" in text or "cannot store" in text:
+        return Problem.VALUE
+    lost = state is None and isinstance(error, (sa.exc.OperationalError, sa.exc.InterfaceError))
+    if error.connection_invalidated or (lost and "sqlite" not in type(cause).__module__):
+        return Problem.TRANSIENT
+    return Problem.TRANSIENT if "database is locked" in text else Problem.OTHER

@@ -1,0 +1,189 @@
+"""PostgreSQL: psycopg 3, READ COMMITTED with explicit row locks, bulk statements over arrays.
+
+Custom plans are forced because a generic plan for `= ANY(array)` guesses the array's length.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+
+from farebox.kernel.clock import Clock
+from farebox.storage.database import Database, Row, Tx, translated_errors
+
+OPTIONS: Final = "-c plan_cache_mode=force_custom_plan -c lock_timeout=20s -c timezone=UTC"
+_NOW: Final = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
+_ARRAYS: Final[tuple[tuple[type[sa.types.TypeEngine[Any]], str], ...]] = (
+    (sa.Integer, "bigint[]"),
+    (sa.LargeBinary, "bytea[]"),
+    (sa.Text, "text[]"),
+)
+
+
+def array_of(column: sa.Column[Any]) -> str:
+    """Return the array type that carries a column's values."""
+    for kind, array in _ARRAYS:
+        if isinstance(column.type, kind):
+            return array
+    raise AssertionError(f"no array type for {column}")
+
+
+class PostgresqlTx(Tx):
+    """A transaction on PostgreSQL."""
+
+    def __init__(self, connection: sa.Connection, clock: Clock) -> None:
+        super().__init__(connection)
+        self._clock = clock
+        self._now_us: int | None = None
+
+    @property
+    def now_us(self) -> int:
+        if self._now_us is None:
+            self._take_time(self.connection.exec_driver_sql(f"SELECT {_NOW}").scalar_one())
+        assert self._now_us is not None
+        return self._now_us
+
+    def _take_time(self, at_us: int) -> None:
+        # The host's clock is asked too: its jump must stop decisions on this engine as well.
+        self._clock.now_us()
+        self._now_us = at_us + self._clock.offset_us
+
+    @property
+    def epoch(self) -> object | None:
+        return None
+
+    def _cursor(self) -> Any:  # noqa: ANN401 - the driver's cursor is used untyped here alone
+        driver = self.connection.connection.driver_connection
+        assert driver is not None
+        return driver.cursor()
+
+    def lock_rows(self, table: sa.Table, ids: Sequence[int], columns: Sequence[str]) -> list[Row]:
+        names = ", ".join(columns)
+        sql = (
+            f"SELECT {names}, {_NOW} FROM {table.name} "  # noqa: S608 - names of our own tables
+            "WHERE id = ANY(%s) ORDER BY id FOR UPDATE"
+        )
+        with translated_errors(), self._cursor() as cursor:
+            rows = cursor.execute(sql, (list(ids),)).fetchall()
+        if rows:
+            # The last row was locked last: its time lies after every wait.
+            self._take_time(max(row[-1] for row in rows))
+        return [row[:-1] for row in rows]
+
+    def select_in(
+        self, statement: str, columns: Sequence[str], keys: Sequence[int] | Sequence[str]
+    ) -> list[Row]:
+        if not keys:
+            return []
+        sql = statement.replace("%", "%%").replace("IN :keys", "= ANY(%s)")
+        with translated_errors(), self._cursor() as cursor:
+            rows: list[Row] = cursor.execute(sql, (list(keys),)).fetchall()
+        return rows
+
+    def insert_many(self, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
+        self._insert(table, columns, rows, "")
+
+    def insert_missing(
+        self, table: sa.Table, key: str, columns: Sequence[str], rows: Sequence[Row]
+    ) -> int:
+        return self._insert(table, columns, rows, f" ON CONFLICT ({key}) DO NOTHING")
+
+    def _insert(
+        self, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], tail: str
+    ) -> int:
+        if not rows:
+            return 0
+        arrays = ", ".join(f"%s::{array_of(table.c[name])}" for name in columns)
+        sql = f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT * FROM unnest({arrays}){tail}"  # noqa: S608
+        with translated_errors(), self._cursor() as cursor:
+            count: int = cursor.execute(sql, [list(values) for values in zip(*rows, strict=True)]).rowcount
+        return count
+
+    def update_many(
+        self,
+        table: sa.Table,
+        columns: Sequence[str],
+        rows: Sequence[Row],
+        *,
+        key: Sequence[str] = ("id",),
+    ) -> int:
+        if not rows:
+            return 0
+        names = [f"k_{name}" for name in key] + [f"v_{name}" for name in columns]
+        arrays = ", ".join(f"%s::{array_of(table.c[name])}" for name in [*key, *columns])
+        changes = ", ".join(f"{name} = v.v_{name}" for name in columns)
+        match = " AND ".join(f"{table.name}.{name} = v.k_{name}" for name in key)
+        sql = (
+            f"UPDATE {table.name} SET {changes} FROM unnest({arrays}) "  # noqa: S608
+            f"AS v ({', '.join(names)}) WHERE {match}"
+        )
+        with translated_errors(), self._cursor() as cursor:
+            count: int = cursor.execute(sql, [list(values) for values in zip(*rows, strict=True)]).rowcount
+        return count
+
+    def insert_of(self, table: sa.Table) -> Any:  # noqa: ANN401 - see the base
+        return postgresql.insert(table)
+
+    @property
+    def safe_position(self) -> sa.ColumnElement[bool] | None:
+        horizon = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+        return sa.literal_column("txid", sa.BigInteger) < sa.literal_column(horizon, sa.BigInteger)
+
+
+class PostgresqlDatabase(Database):
+    """A database on a PostgreSQL server."""
+
+    def __init__(self, name: str, url: str, clock: Clock) -> None:
+        super().__init__(name, clock)
+        self._engine = sa.create_engine(
+            url,
+            pool_size=8,
+            max_overflow=32,
+            pool_pre_ping=False,
+            connect_args={"options": OPTIONS, "connect_timeout": 10},
+        )
+
+    @contextmanager
+    def write(self) -> Iterator[Tx]:
+        with self._engine.connect() as connection:
+            tx = PostgresqlTx(connection, self.clock)
+            with connection.begin():
+                yield tx
+        tx.committed()
+
+    @contextmanager
+    def read(self) -> Iterator[Tx]:
+        with self._engine.connect() as connection:
+            snapshot = connection.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
+            with snapshot.begin():
+                yield PostgresqlTx(snapshot, self.clock)
+
+    def translate(self, statement: str) -> list[str]:
+        word, _, rest = statement.partition(" ")
+        if word == "APPEND_ONLY":
+            return [
+                f"CREATE FUNCTION {rest}_append_only() RETURNS trigger LANGUAGE plpgsql AS "
+                f"$$ BEGIN RAISE EXCEPTION '{rest} is append-only'; END $$",
+                f"CREATE TRIGGER {rest}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {rest} "
+                f"FOR EACH STATEMENT EXECUTE FUNCTION {rest}_append_only()",
+            ]
+        for portable, own in (
+            ("IDENTITY", "BIGINT GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY"),
+            ("TXID", "BIGINT NOT NULL DEFAULT (pg_current_xact_id()::text::bigint)"),
+            ("BYTES", "BYTEA"),
+            (" WITHOUT ROWID", ""),
+            (" STRICT,", ""),
+            (" STRICT", ""),
+        ):
+            statement = statement.replace(portable, own)
+        return [statement]
+
+    def upkeep(self) -> None:
+        """Do nothing: autovacuum is the server's own."""
+
+    def close(self) -> None:
+        self._engine.dispose()
