@@ -20,6 +20,7 @@ from msgspec import Meta
 LARGEST_QUANTITY: Final = 2**53 - 1
 LONGEST_HOLD_SECONDS: Final = 366 * 24 * 60 * 60
 LARGEST_BATCH: Final = 1_000
+LONGEST_CREDENTIAL: Final = 8192
 
 DECIDE_PATH: Final = "/v1/access/decide"
 DECIDE_BATCH_PATH: Final = "/v1/access/decide/batch"
@@ -37,7 +38,9 @@ QuantityFromZero = Annotated[
 Seconds = Annotated[int, Meta(ge=1, le=LONGEST_HOLD_SECONDS)]
 Identifier = Annotated[str, Meta(min_length=1, max_length=64)]
 ProductCode = Annotated[str, Meta(min_length=1, max_length=128)]
-Credential = Annotated[str, Meta(min_length=1, max_length=8192, description="API key or JWT")]
+Credential = Annotated[
+    str, Meta(min_length=1, max_length=LONGEST_CREDENTIAL, description="API key or JWT")
+]
 MetadataName = Annotated[str, Meta(min_length=1, max_length=64)]
 MetadataText = Annotated[str, Meta(max_length=512)]
 MetadataNumber = Annotated[int, Meta(ge=-LARGEST_QUANTITY, le=LARGEST_QUANTITY)]
@@ -49,8 +52,8 @@ Metadata = Annotated[
 class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ask whether a consumer may use a product, and take or reserve it in the same step.
 
-    `check` moves nothing, `consume` debits, `reserve` makes a hold that `capture` or `release` ends.
-    An operator names `consumer` or `credential`, never both; a consumer who calls with an own
+    `check` moves nothing, `consume` debits, `reserve` makes a hold for `capture` or `release`. An
+    operator names `consumer` or `credential`, never both; a consumer who calls with an own
     credential gives neither. `quantity` null means everything available and is for `reserve` with
     `at_most`. `at_most` takes what is there, up to `quantity`. `ttl_seconds`, `on_expiry` and
     `over_capture` speak of the hold; `ttl_seconds` null makes one that does not expire.
@@ -73,7 +76,7 @@ class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Answer a `DecideRequest`.
 
-    `code` is `allowed`, or the stable reason of the denial (`bucket_empty`, `account_unknown`, ...);
+    `code` is `allowed`, or the stable reason of the denial (`bucket_empty`, `account_unknown`);
     it is text and not a closed list, because new reasons may come. `quantity` is what was taken or
     reserved, `remaining` what the bucket has available after it. A field that says nothing about
     this decision is left out: a denial has no `operation`, a check and a consume have no `hold`.
