@@ -8,8 +8,11 @@ import enum
 import math
 from collections.abc import Mapping, Sequence
 from statistics import median
+from typing import Final
 
 import msgspec
+
+OURS: Final = "Farebox"
 
 
 class NotMeasured(Exception):
@@ -41,6 +44,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     connections: int = 128
     consumers: int = 1_000
     batch: int = 1_000
+    batches_a_round: int
 
 
 FULL = Sizes(
@@ -50,6 +54,7 @@ FULL = Sizes(
     warm_up_seconds=2,
     journal_small=1_000_000,
     journal_large=10_000_000,
+    batches_a_round=200,
 )
 QUICK = Sizes(
     name="quick",
@@ -58,6 +63,7 @@ QUICK = Sizes(
     warm_up_seconds=1,
     journal_small=100_000,
     journal_large=1_000_000,
+    batches_a_round=50,
 )
 
 

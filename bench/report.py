@@ -54,9 +54,12 @@ def save(report: Report, folder: Path = HERE) -> None:
 
 
 def load(folder: Path = HERE) -> Report | None:
-    """Read the last run back, or None where there was none."""
+    """Read the last run back; None where there was none, or one of another form."""
     path = folder / "results" / "latest.json"
-    return msgspec.json.decode(path.read_bytes(), type=Report) if path.exists() else None
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Report)
+    except (FileNotFoundError, msgspec.ValidationError):
+        return None
 
 
 def replace_block(document: Path, report: Report) -> None:

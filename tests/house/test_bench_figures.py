@@ -2,6 +2,7 @@
 
 import socket
 import threading
+from functools import partial
 
 import pytest
 
@@ -87,9 +88,7 @@ def test_sides_run_in_turn_and_the_peer_is_taken_at_its_best():
         order.append(name)
         return next(figures[name])
 
-    rounds = interleave(
-        {name: lambda name=name: side(name) for name in figures}, rounds=3, unit="/s"
-    )
+    rounds = interleave({name: partial(side, name) for name in figures}, rounds=3, unit="/s")
     assert "".join(order) == "ababab"
     assert fastest(rounds, ["a", "b"]) == "b"
 
