@@ -18,15 +18,14 @@ LAST_US: Final = 253_402_300_799_999_999  # 9999-12-31T23:59:59.999999Z
 
 
 class Clock(Protocol):
-    """What tells the time. `offset_us` is what a test clock adds to the database's own time."""
+    """What tells the time, and what it makes of the time that a database tells."""
 
     def now_us(self) -> int:
         """Return the time in microseconds UTC; raises `ClockJumped` when it cannot be trusted."""
         ...
 
-    @property
-    def offset_us(self) -> int:
-        """Return how far this clock was moved from real time, in microseconds."""
+    def shown_at(self, real_us: int) -> int:
+        """Return what this clock shows at an instant of real time."""
         ...
 
 
@@ -58,6 +57,10 @@ class SystemClock:
             self._apart_us = apart
         return time.time_ns() // 1000 + self._offset_us
 
+    def shown_at(self, real_us: int) -> int:
+        """Return the instant, moved by the test clock's offset."""
+        return real_us + self._offset_us
+
     def confirm(self) -> int:
         """Accept the wall clock as it is now; returns the jump in microseconds."""
         with self._lock:
@@ -78,10 +81,9 @@ class ManualClock:
     def __init__(self, now_us: int = 1_763_632_800_000_000) -> None:
         self._now_us = now_us
 
-    @property
-    def offset_us(self) -> int:
-        """Return the distance to the host's time, so that a database clock can follow."""
-        return self._now_us - time.time_ns() // 1000
+    def shown_at(self, real_us: int) -> int:  # noqa: ARG002 - it stands still
+        """Return the time it was set to: it stands still whatever a database says."""
+        return self._now_us
 
     def now_us(self) -> int:
         """Return the time it was set to."""

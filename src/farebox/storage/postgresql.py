@@ -48,7 +48,7 @@ class PostgresqlTx(Tx):
     def _take_time(self, at_us: int) -> None:
         # The host's clock is asked too: its jump must stop decisions on this engine as well.
         self._clock.now_us()
-        self._now_us = at_us + self._clock.offset_us
+        self._now_us = self._clock.shown_at(at_us)
 
     @property
     def epoch(self) -> object | None:
@@ -96,9 +96,13 @@ class PostgresqlTx(Tx):
         if not rows:
             return 0
         arrays = ", ".join(f"%s::{array_of(table.c[name])}" for name in columns)
-        sql = f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT * FROM unnest({arrays}){tail}"  # noqa: S608
+        sql = (
+            f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT * FROM unnest({arrays}){tail}"  # noqa: S608
+        )
         with translated_errors(), self._cursor() as cursor:
-            count: int = cursor.execute(sql, [list(values) for values in zip(*rows, strict=True)]).rowcount
+            count: int = cursor.execute(
+                sql, [list(values) for values in zip(*rows, strict=True)]
+            ).rowcount
         return count
 
     def update_many(
@@ -120,7 +124,9 @@ class PostgresqlTx(Tx):
             f"AS v ({', '.join(names)}) WHERE {match}"
         )
         with translated_errors(), self._cursor() as cursor:
-            count: int = cursor.execute(sql, [list(values) for values in zip(*rows, strict=True)]).rowcount
+            count: int = cursor.execute(
+                sql, [list(values) for values in zip(*rows, strict=True)]
+            ).rowcount
         return count
 
     def insert_of(self, table: sa.Table) -> Any:  # noqa: ANN401 - see the base

@@ -1,0 +1,92 @@
+"""Databases for tests.
+
+`database` runs a test once on each engine, on a freshly migrated database that is gone afterwards.
+`engine`, `database_url` and `open_database_at` are for tests that open a database several times, or
+from several processes. The clock stands still until a test moves it.
+"""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from farebox.kernel.clock import Clock, ManualClock
+from farebox.ledger.service import Ledger
+from farebox.storage import Database
+from tests.support.engines import ENGINES, Engine, Postgresql, Sqlite, start
+from tests.support.scene import Scene
+
+OpenAt = Callable[..., Database]
+
+
+@pytest.fixture(scope="session")
+def sqlite_engine() -> Iterator[Engine]:
+    engine = start("sqlite")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def postgresql_engine() -> Iterator[Engine]:
+    engine = start("postgresql")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Return each engine in turn; a server is started when a test first asks for it."""
+    found: Sqlite | Postgresql = request.getfixturevalue(f"{request.param}_engine")
+    return found
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """Return a clock that stands still until it is moved."""
+    return ManualClock()
+
+
+@pytest.fixture
+def database_url(engine: Engine) -> Iterator[str]:
+    """Return the URL of a freshly migrated database."""
+    url = engine.migrated()
+    yield url
+    engine.drop(url)
+
+
+@pytest.fixture
+def empty_url(engine: Engine) -> Iterator[str]:
+    """Return the URL of a database without a table."""
+    url = engine.empty()
+    yield url
+    engine.drop(url)
+
+
+@pytest.fixture
+def open_database_at(engine: Engine, clock: ManualClock) -> Iterator[OpenAt]:
+    """Return a function that opens a URL (as another process would); all are closed at the end."""
+    opened: list[Database] = []
+
+    def open_at(url: str, of_clock: Clock | None = None) -> Database:
+        opened.append(engine.open(url, of_clock or clock))
+        return opened[-1]
+
+    yield open_at
+    for database in opened:
+        database.close()
+
+
+@pytest.fixture
+def database(database_url: str, open_database_at: OpenAt) -> Database:
+    """Return a freshly migrated database, once for each engine."""
+    return open_database_at(database_url)
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture
+def scene(database: Database, ledger: Ledger, clock: ManualClock) -> Scene:
+    """Return short ways to open buckets and run commands on `database`."""
+    return Scene(database, ledger, clock)

@@ -1,0 +1,1 @@
+"""What tests share: the engines, and short ways to set a scene."""
