@@ -1,0 +1,1 @@
+"""Loops beside the requests: the relay of events, due work, checkpoints."""
