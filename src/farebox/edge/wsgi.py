@@ -15,7 +15,8 @@ client that leaves while the service works: that visit is charged.
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Self, TypeAlias
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from farebox.edge.charging import Charging, Held, abandon, reserve, settle
 from farebox.edge.client import Farebox
@@ -31,37 +32,24 @@ from farebox.edge.messages import (
     text_of,
 )
 
-Environment = dict[str, Any]
+ExceptionInfo: TypeAlias = (
+    tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
+)
 Write = Callable[[bytes], object]
 Fields = list[tuple[str, str]]
-ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
-
-
-class StartResponse(Protocol):
-    """The `start_response` of PEP 3333."""
-
-    def __call__(
-        self, status: str, headers: Fields, exc_info: ExceptionInfo | None = None, /
-    ) -> Write:
-        """Begin the response."""
-        ...
-
-
-App = Callable[[Environment, StartResponse], Iterable[bytes]]
-
-Asked = TypeVar("Asked")
-Outcome = TypeVar("Outcome")
 
 
 class AccManMiddleware:
     """Let a visit through to `app` if its account can pay, and charge it."""
 
-    def __init__(self, app: App, *, farebox: Farebox, charging: Charging) -> None:
+    def __init__(self, app: WSGIApplication, *, farebox: Farebox, charging: Charging) -> None:
         self._app = app
         self._farebox = farebox
         self._charging = charging
 
-    def __call__(self, environment: Environment, start_response: StartResponse) -> Iterable[bytes]:
+    def __call__(
+        self, environment: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
         """Serve one request."""
         request = _request_of(environment)
         if self._charging.free(request):
@@ -109,7 +97,7 @@ class _Visit:
         self._write_to_server: Write | None = None
         self._pieces = self._passed() if charging.cost_from_head else self._kept()
 
-    def call(self, app: App, environment: Environment) -> None:
+    def call(self, app: WSGIApplication, environment: WSGIEnvironment) -> None:
         """Call the service; what it returns is read when the server asks."""
         try:
             self._result = app(environment, self._on_start)
@@ -239,7 +227,7 @@ class _CountedInput:
         return chunk
 
 
-def _request_of(environment: Environment) -> Request:
+def _request_of(environment: WSGIEnvironment) -> Request:
     fields = [
         (name[5:].replace("_", "-"), _text(value))
         for name, value in environment.items()

@@ -1,0 +1,337 @@
+"""What a story about a charged visit needs: a Farebox, faults on the way to it, and a service."""
+
+import asyncio
+import contextlib
+import io
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from wsgiref.util import setup_testing_defaults
+from wsgiref.validate import validator
+
+import httpx2
+import msgspec
+
+from farebox.edge import AsyncFarebox, Farebox, asgi, mod, past, tot, wsgi
+
+CAPTURE = "/v1/access/capture"
+RELEASE = "/v1/access/release"
+DECIDE = "/v1/access/decide"
+
+
+class Way(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
+    """The way to Farebox, on which what is planned gets lost.
+
+    `lose[path] = 2` loses the next two answers after they took effect, `block[path]` lets the next
+    calls not arrive, `fail[path]` answers 503 in Farebox's place. `hold_back[path]` is an event
+    that the answers wait for.
+    """
+
+    def __init__(self, sync, async_):
+        self._sync = sync
+        self._async = async_
+        self.lose: Counter[str] = Counter()
+        self.block: Counter[str] = Counter()
+        self.fail: Counter[str] = Counter()
+        self.hold_back: dict[str, asyncio.Event] = {}
+        self.sent: Counter[str] = Counter()
+
+    def handle_request(self, request):
+        return self._before(request) or self._after(request, self._sync().handle_request(request))
+
+    async def handle_async_request(self, request):
+        early = self._before(request)
+        if early:
+            return early
+        response = await self._async().handle_async_request(request)
+        if request.url.path in self.hold_back:
+            await self.hold_back[request.url.path].wait()
+        return self._after(request, response)
+
+    def _before(self, request):
+        path = request.url.path
+        self.sent[path] += 1
+        if self.block[path]:
+            self.block[path] -= 1
+            raise httpx2.ConnectError("planned", request=request)
+        if self.fail[path]:
+            self.fail[path] -= 1
+            return httpx2.Response(503, json={"code": "bucket_fault", "title": "planned"})
+        return None
+
+    def _after(self, request, response):
+        path = request.url.path
+        if self.lose[path]:
+            self.lose[path] -= 1
+            raise httpx2.ReadTimeout("planned", request=request)
+        return response
+
+
+class Stage:
+    """A Farebox of either kind, and an observer who sees it without faults."""
+
+    def __init__(self, *, url, key, transports, move_clock):
+        self.url = url
+        self.key = key
+        self.move_clock = move_clock
+        self.pauses = []
+        self.unique = uuid.uuid4().hex[:8]
+        self._transports = transports
+        self.way = Way(*transports)
+        self._observer = Farebox(url, key=key, transport=transports[0](), pauses=())
+
+    def close(self):
+        self._observer.close()
+
+    def farebox(self):
+        return Farebox(self.url, key=self.key, transport=self.way, sleep=self.pauses.append)
+
+    def async_farebox(self):
+        return AsyncFarebox(self.url, key=self.key, transport=self.way, sleep=self._sleep)
+
+    async def _sleep(self, seconds):
+        self.pauses.append(seconds)
+
+    def open(self, amount, credential=None):
+        credential = credential or f"cred-{uuid.uuid4()}"
+        self._observer.send(mod(credential, by=amount))
+        return credential
+
+    def tot(self, credential):
+        return self._observer.send(tot(credential)).tot
+
+    def charges(self, credential):
+        """What was taken, oldest first."""
+        entries = self._observer.send(past(credential)).past
+        return [-entry.by for entry in reversed(entries) if entry.by < 0]
+
+
+@dataclass
+class Service:
+    """A web service in a few words, for both protocols."""
+
+    status: int = 200
+    headers: tuple = ()
+    chunks: tuple = (b"hello",)
+    crash: Exception | None = None
+    meanwhile: Callable[[], object] | None = None
+    calls: int = 0
+    asked_with: bytes = b""
+
+    def _fields(self):
+        return [("Content-Type", "text/plain"), *self.headers]
+
+    def _work(self, body):
+        self.calls += 1
+        self.asked_with = body
+        if self.meanwhile:
+            self.meanwhile()
+        if self.crash:
+            raise self.crash
+
+    async def asgi(self, scope, receive, send):
+        body, more = b"", True
+        while more:
+            message = await receive()
+            body += message["body"]
+            more = message["more_body"]
+        self._work(body)
+        await asyncio.sleep(0)
+        fields = [
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in self._fields()
+        ]
+        await send({"type": "http.response.start", "status": self.status, "headers": fields})
+        for chunk in self.chunks:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def wsgi(self, environment, start_response):
+        self._work(environment["wsgi.input"].read(int(environment.get("CONTENT_LENGTH") or 0)))
+        start_response(f"{self.status} Planned", self._fields())
+        return iter(self.chunks)
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: list
+    body: bytes = b""
+    messages: list = field(default_factory=list)
+
+    def every(self, name):
+        return [value for known, value in self.headers if known.lower() == name.lower()]
+
+    @property
+    def balance(self):
+        values = self.every("accman")
+        assert len(values) <= 1
+        return int(values[0]) if values else None
+
+    @property
+    def problem(self):
+        assert self.every("content-type") == ["application/problem+json"]
+        problem = msgspec.json.decode(self.body)
+        assert problem["status"] == self.status
+        assert {"type", "title", "detail"} <= problem.keys()
+        return problem["code"]
+
+
+class Asgi:
+    """Visits through the ASGI middleware."""
+
+    def __init__(self, stage):
+        self.stage = stage
+
+    def visit(self, service, charging, **request):
+        return self.visits(service, charging, [request])[0]
+
+    def visits(self, service, charging, requests):
+        async def all_at_once():
+            async with self.stage.async_farebox() as farebox:
+                app = asgi.AccManMiddleware(service.asgi, farebox=farebox, charging=charging)
+                return await asyncio.gather(*(asgi_visit(app, **request) for request in requests))
+
+        return asyncio.run(all_at_once())
+
+
+def scope_of(method="GET", path="/", query="", headers=(), extensions=None):
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": query.encode(),
+        "root_path": "",
+        "headers": [(name.lower().encode(), _bytes(value)) for name, value in headers],
+        "extensions": extensions or {},
+    }
+
+
+def _bytes(value):
+    return value if isinstance(value, bytes) else value.encode()
+
+
+async def asgi_visit(app, *, body=b"", leaves=None, sent=None, **request):
+    """Visit as a server does; `leaves` is an event after which the client is gone."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+    sent = [] if sent is None else sent
+    leaves = leaves or asyncio.Event()
+
+    async def receive():
+        if messages:
+            return messages.pop(0)
+        await leaves.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message):
+        sent.append(message)
+
+    await app(scope_of(**request), receive, send)
+    return answer_of(sent)
+
+
+def answer_of(sent):
+    """Read what was sent as a server would, and refuse what it would refuse."""
+    if not sent:
+        return None
+    head, *bodies = sent
+    assert head["type"] == "http.response.start"
+    assert [message["type"] for message in bodies] == ["http.response.body"] * len(bodies)
+    more = [message.get("more_body", False) for message in bodies]
+    assert more == [True] * (len(bodies) - 1) + [False] * (len(bodies) > 0)
+    return Answer(
+        status=head["status"],
+        headers=[
+            (name.decode("latin-1"), value.decode("latin-1")) for name, value in head["headers"]
+        ],
+        body=b"".join(message["body"] for message in bodies),
+        messages=sent,
+    )
+
+
+class Wsgi:
+    """Visits through the WSGI middleware, with the standard library's validator on both sides."""
+
+    def __init__(self, stage):
+        self.stage = stage
+
+    def visit(self, service, charging, **request):
+        with self.stage.farebox() as farebox:
+            app = self.app(service, charging, farebox)
+            return wsgi_visit(app, **request)
+
+    def visits(self, service, charging, requests):
+        with self.stage.farebox() as farebox, ThreadPoolExecutor(len(requests)) as threads:
+            app = self.app(service, charging, farebox)
+            begin = threading.Barrier(len(requests))
+
+            def visit(request):
+                begin.wait()
+                return wsgi_visit(app, **request)
+
+            return list(threads.map(visit, requests))
+
+    @staticmethod
+    def app(service, charging, farebox):
+        inner = validator(service.wsgi)
+        return validator(wsgi.AccManMiddleware(inner, farebox=farebox, charging=charging))
+
+
+def wsgi_visit(app, **request):
+    """Visit as a server does: read to the end, and close whatever happens."""
+    server = WsgiServer()
+    result = app(environment_of(**request), server.start_response)
+    with contextlib.closing(result):
+        for chunk in result:
+            server.send(chunk)
+    return server.answer()
+
+
+def environment_of(method="GET", path="/", query="", headers=(), body=b""):
+    environment = {
+        "REQUEST_METHOD": method,
+        "SCRIPT_NAME": "",
+        "PATH_INFO": path,
+        "QUERY_STRING": query,
+        "wsgi.input": io.BytesIO(body),
+        "wsgi.errors": io.StringIO(),
+    }
+    setup_testing_defaults(environment)
+    if body:
+        environment["CONTENT_LENGTH"] = str(len(body))
+    for name, value in headers:
+        field_name = "HTTP_" + name.upper().replace("-", "_")
+        environment[field_name] = _bytes(value).decode("latin-1")
+    return environment
+
+
+class WsgiServer:
+    """The server's half of PEP 3333: the head leaves with the first byte, and can change before."""
+
+    def __init__(self):
+        self.head: tuple[int, list[tuple[str, str]]] | None = None
+        self.sent = False
+        self.body: list[bytes] = []
+
+    def start_response(self, status, headers, exc_info=None):
+        if exc_info and self.sent:
+            raise exc_info[1]
+        assert self.head is None or exc_info
+        self.head = (int(status[:3]), headers)
+        return self.send
+
+    def send(self, chunk):
+        assert self.head is not None
+        if chunk:
+            self.sent = True
+            self.body.append(chunk)
+
+    def answer(self):
+        assert self.head is not None
+        return Answer(status=self.head[0], headers=self.head[1], body=b"".join(self.body))
