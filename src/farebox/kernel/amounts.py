@@ -14,6 +14,7 @@ from farebox.kernel.refusals import ValueRefused
 
 MAX_AMOUNT: Final = 2**53 - 1
 MAX_COUNTER: Final = 2**62
+_MOST_DIGITS: Final = 30
 
 
 class Asset(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +46,7 @@ def parse_amount(text: str, scale: int) -> int:
         value = Decimal(text)
     except InvalidOperation as error:
         raise ValueRefused(f"{text!r} is not a decimal number") from error
-    if not value.is_finite() or abs(value.adjusted()) > 30:
+    if not value.is_finite() or abs(value.adjusted()) > _MOST_DIGITS:
         raise ValueRefused(f"{text!r} is not a usable amount")
     units = value.scaleb(scale)
     if units != units.to_integral_value():

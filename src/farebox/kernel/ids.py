@@ -18,6 +18,7 @@ from typing import Final, Literal
 
 EPOCH_MS: Final = 1_704_067_200_000  # 2024-01-01T00:00:00Z
 LAST_ID: Final = 2**63 - 1
+_DIGITS: Final = 16
 Prefix = Literal["op", "bkt", "grt", "hld", "sch", "snk"]
 
 
@@ -70,7 +71,7 @@ def show(prefix: Prefix, number: int) -> str:
 def parse(prefix: Prefix, text: str) -> int | None:
     """Read a ledger id back; None when the text is not one of this prefix."""
     head, _, digits = text.partition("_")
-    if head != prefix or len(digits) != 16 or not digits.isalnum() or digits != digits.lower():
+    if head != prefix or len(digits) != _DIGITS or not digits.isalnum() or digits != digits.lower():
         return None
     try:
         number = int(digits, 16)

@@ -34,7 +34,7 @@ _Waiting = tuple[Request, "asyncio.Future[Answer] | Future[Answer]"]
 
 
 class BucketFault(Refusal):
-    """The balance in the database disagrees with what was decided; the bucket waits for an operator."""
+    """Database and decision disagree about a balance; the bucket waits for an operator."""
 
     code = "bucket_fault"
 

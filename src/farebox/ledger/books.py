@@ -37,7 +37,6 @@ class GrantBook:
     __slots__ = (
         "changed",
         "class_",
-        "state_changed",
         "credited",
         "debited",
         "expires_at",
@@ -49,9 +48,10 @@ class GrantBook:
         "schedule",
         "starts_at",
         "state",
+        "state_changed",
     )
 
-    def __init__(  # noqa: PLR0913 - a row's columns, in the order they are loaded
+    def __init__(
         self,
         id: int,  # noqa: A002 - the column's name
         floor: int,
@@ -106,7 +106,7 @@ class ScheduleBook:
         "priority", "rollover", "unit", "unit_count", "zone",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0913 - a row's columns
+    def __init__(
         self,
         id: int,  # noqa: A002 - the column's name
         amount: int,
@@ -144,7 +144,7 @@ class HoldBook:
         "on_expiry", "over_capture", "parts", "product", "sink", "state",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0913 - a row's columns
+    def __init__(
         self,
         id: int,  # noqa: A002 - the column's name
         bucket: int,
@@ -189,7 +189,7 @@ class BucketBook:
         "pending", "previous", "prune", "schedules", "version", "version_read", "waiting",
     )  # fmt: skip
 
-    def __init__(  # noqa: PLR0913 - a row's columns
+    def __init__(
         self,
         id: int,  # noqa: A002 - the column's name
         asset: int,
@@ -296,6 +296,7 @@ class Books:
         self.remembered: dict[bytes, Remembered] = {}
         self.revisions: dict[str, int] = {}
         self.takings: dict[int, list[Taking]] = {}
+        self.looked: dict[int, BucketBook] = {}
         self._saved: dict[int, BucketBook] | None = None
         self._saved_holds: dict[int, tuple[int, int, int]] = {}
         self._saved_lengths: tuple[int, ...] = ()
@@ -318,7 +319,7 @@ class Books:
             self._saved[bucket.id] = bucket.copy()
         self.touched[bucket.id] = bucket
 
-    def write(  # noqa: PLR0913 - a journal row's columns
+    def write(
         self,
         bucket: BucketBook,
         operation: int,

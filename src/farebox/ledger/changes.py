@@ -2,11 +2,11 @@
 
 from typing import Final
 
+from farebox.kernel.amounts import MAX_COUNTER
 from farebox.ledger.books import OPEN, WAITING, Books, BucketBook, GrantBook, NeedMore, Taking
 from farebox.ledger.due import add_grant, breakage, drop_closed
 from farebox.ledger.model import (
     FOREVER,
-    MAX_COUNTER,
     Applied,
     Denied,
     Freeze,
@@ -23,7 +23,9 @@ from farebox.ledger.model import (
 )
 from farebox.ledger.uses import UNKNOWN, opened, stopped
 
-_VALIDITY: Final = Refused(code="value_invalid", detail="a grant ends after it starts and after now")
+_VALIDITY: Final = Refused(
+    code="value_invalid", detail="a grant ends after it starts and after now"
+)
 _OVERFLOW: Final = Refused(code="counter_overflow")
 _NO_GRANT: Final = Refused(code="grant_unknown")
 _NOTHING: Final = Refused(code="nothing_to_reverse")
@@ -151,7 +153,7 @@ def _parts(takings: list[Taking], amount: int) -> list[tuple[int, int, Taking]]:
     return parts
 
 
-def _give_back(  # noqa: PLR0913 - a journal row's facts
+def _give_back(
     books: Books,
     bucket: BucketBook,
     part: int,

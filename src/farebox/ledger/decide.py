@@ -112,7 +112,7 @@ def _linked(books: Books, request: Request, now: int) -> tuple[Outcome, ...]:
 
 
 def _failed(outcome: Denied | Refused, index: int, count: int) -> tuple[Outcome, ...]:
-    """The command that failed says why, its companions that they failed with it.
+    """Let the command that failed say why, and its companions that they failed with it.
 
     A group that was denied is remembered as a whole, one that was refused is not.
     """
@@ -122,9 +122,7 @@ def _failed(outcome: Denied | Refused, index: int, count: int) -> tuple[Outcome,
     return tuple(outcome if place == index else other for place in range(count))
 
 
-def _remember(
-    books: Books, request: Request, outcomes: tuple[Outcome, ...], now: int
-) -> None:
+def _remember(books: Books, request: Request, outcomes: tuple[Outcome, ...], now: int) -> None:
     assert request.digest is not None
     assert request.fingerprint is not None
     memory = Remembered(request.fingerprint, outcomes)

@@ -9,7 +9,7 @@ Worked example: 10 units expire at 12:00 and 4 of them are held until 12:05. A u
 writes breakage 6 at 12:00, release 4 at 12:05 and breakage 4 at 12:05; then it decides.
 """
 
-from typing import Final
+from typing import Any, Final
 
 from farebox.kernel.periods import period_at
 from farebox.ledger.books import (
@@ -51,10 +51,11 @@ def settle(books: Books, bucket: BucketBook, until: int) -> None:
         elif order == _START:
             subject.state = OPEN
             subject.changed = subject.state_changed = True
-            bucket.waiting -= subject.room()
+            begun = subject.room()
+            bucket.waiting -= begun
             bucket.grants += 1
             bucket.add(subject)
-            books.write(bucket, operation, line, Kind.START, subject.id, 0, 0, at)
+            books.write(bucket, operation, line, Kind.START, subject.id, 0, begun, at)
             line += 1
         else:
             line = _begin_period(books, bucket, subject, operation, line, at, until)
@@ -69,11 +70,12 @@ def drop_closed(bucket: BucketBook) -> None:
     bucket.prune = False
 
 
-def _next(books: Books, bucket: BucketBook, until: int):  # type: ignore[no-untyped-def] # noqa: ANN202 - (instant, order, subject), a subject of three kinds
-    found = None
+def _next(books: Books, bucket: BucketBook, until: int) -> tuple[int, int, Any] | None:
+    """Return the earliest due event: its instant, its order, and its hold, grant or schedule."""
+    found: Any = None
     for hold in books.holds.values():
         if hold.bucket == bucket.id and hold.state == HOLD_OPEN and hold.expires_at <= until:
-            candidate = (hold.expires_at, _HOLD, hold.id, hold)
+            candidate: Any = (hold.expires_at, _HOLD, hold.id, hold)
             found = candidate if found is None or candidate[:3] < found[:3] else found
     for grant in bucket.by_id.values():
         if grant.state == OPEN and grant.expires_at <= until and grant.room() > 0:
@@ -120,8 +122,14 @@ def _expire(
     return breakage(books, bucket, grant, rest, operation, line, at)
 
 
-def breakage(  # noqa: PLR0913 - a journal row's facts
-    books: Books, bucket: BucketBook, grant: GrantBook, rest: int, operation: int, line: int, at: int
+def breakage(
+    books: Books,
+    bucket: BucketBook,
+    grant: GrantBook,
+    rest: int,
+    operation: int,
+    line: int,
+    at: int,
 ) -> int:
     """Write a grant's rest off."""
     grant.debited += rest
@@ -133,7 +141,7 @@ def breakage(  # noqa: PLR0913 - a journal row's facts
     return line + 1
 
 
-def _begin_period(  # noqa: PLR0913 - a journal row's facts
+def _begin_period(
     books: Books,
     bucket: BucketBook,
     schedule: ScheduleBook,
@@ -166,7 +174,7 @@ def _begin_period(  # noqa: PLR0913 - a journal row's facts
     return add_grant(books, bucket, grant, operation, line, at, sink_id(bucket.asset, Sink.WORLD))
 
 
-def add_grant(  # noqa: PLR0913 - a journal row's facts
+def add_grant(
     books: Books,
     bucket: BucketBook,
     grant: GrantBook,
@@ -192,7 +200,7 @@ def add_grant(  # noqa: PLR0913 - a journal row's facts
     return line + 1
 
 
-def end_hold(  # noqa: PLR0913 - a journal row's facts
+def end_hold(
     books: Books,
     bucket: BucketBook,
     hold: HoldBook,
@@ -203,7 +211,7 @@ def end_hold(  # noqa: PLR0913 - a journal row's facts
     expired: bool,
     capture: int = 0,
 ) -> int:
-    """End a hold: capture so much of it in burn order, release the rest, on bucket and cap alike."""
+    """End a hold on bucket and cap: capture so much of it in burn order, release the rest."""
     if hold.cap is not None and hold.cap not in books.buckets:
         raise NeedMore(hold.cap)
     if expired and hold.on_expiry == "capture":
@@ -222,13 +230,15 @@ def end_hold(  # noqa: PLR0913 - a journal row's facts
         left[owner] -= taken
         if account not in book.by_id:
             raise NeedMore(owner)
-        line = _end_part(books, book, book.by_id[account], hold, operation, line, at, amount, taken, let_go)
+        line = _end_part(
+            books, book, book.by_id[account], hold, operation, line, at, amount, taken, let_go
+        )
         if book.prune and book is not bucket:
             drop_closed(book)
     return line
 
 
-def _end_part(  # noqa: PLR0913 - a journal row's facts
+def _end_part(
     books: Books,
     bucket: BucketBook,
     grant: GrantBook,

@@ -81,7 +81,7 @@ def _time(books: Books, source: Source, now: int) -> int:
     return at
 
 
-def _reserve(  # noqa: PLR0913 - a journal row's facts
+def _reserve(
     books: Books,
     bucket: BucketBook,
     made: HoldBook,
@@ -174,7 +174,9 @@ def capture(books: Books, command: Capture, operation: int, now: int) -> Outcome
         amount=taken,
         available=max(bucket.room(), 0),
         hold=None if following is None else following.id,
-        expires_at=None if following is None or following.expires_at == FOREVER else following.expires_at,
+        expires_at=None
+        if following is None or following.expires_at == FOREVER
+        else following.expires_at,
         released=known.amount - taken,
         debt=debt,
         final=following is not None and following.amount < (command.hold_on or 0),
@@ -182,7 +184,7 @@ def capture(books: Books, command: Capture, operation: int, now: int) -> Outcome
     )
 
 
-def _hold_on(  # noqa: PLR0913 - a journal row's facts
+def _hold_on(
     books: Books,
     bucket: BucketBook,
     known: HoldBook,

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from farebox.kernel.amounts import MAX_AMOUNT, MAX_COUNTER
+from farebox.kernel.amounts import MAX_AMOUNT
 from farebox.kernel.refusals import Refusal
 
 FOREVER: Final = 2**62
@@ -19,7 +19,6 @@ INCLUDED: Final = 0
 PURCHASED: Final = 1
 CREDIT_PRIORITY: Final = 2**31 - 1
 MARK_EVERY: Final = 128
-
 
 
 class AccountKind(IntEnum):
@@ -87,10 +86,6 @@ OnExpiry = Literal["release", "capture"]
 OverCapture = Literal["deny", "cap", "debt"]
 
 
-class Frozen(msgspec.Struct, frozen=True, kw_only=True):
-    """Base of the ledger's values."""
-
-
 class Source(msgspec.Struct, frozen=True):
     """Where a use may draw: a bucket, and a second bucket that caps how much of it.
 
@@ -102,7 +97,7 @@ class Source(msgspec.Struct, frozen=True):
     cap: int | None = None
 
 
-class Grant(Frozen, tag="grant"):
+class Grant(msgspec.Struct, frozen=True, kw_only=True, tag="grant"):
     """Credit a bucket by a new grant. Refuses an end that is not after its start."""
 
     bucket: int
@@ -115,7 +110,7 @@ class Grant(Frozen, tag="grant"):
     reason: str | None = None
 
 
-class Use(Frozen, tag="use"):
+class Use(msgspec.Struct, frozen=True, kw_only=True, tag="use"):
     """Draw an amount from the sources in their order and each source's burn order.
 
     All or nothing, unless `at_most`: then what is there, and nothing there succeeds with 0.
@@ -130,7 +125,7 @@ class Use(Frozen, tag="use"):
     meta: str | None = None
 
 
-class Hold(Frozen, tag="hold"):
+class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
     """Reserve an amount on the first source that can give all of it.
 
     `ttl_us` counts from the recorded time; None never ends. With `at_most`, reserve what the
@@ -149,7 +144,7 @@ class Hold(Frozen, tag="hold"):
     meta: str | None = None
 
 
-class Capture(Frozen, tag="capture"):
+class Capture(msgspec.Struct, frozen=True, kw_only=True, tag="capture"):
     """Take from a hold: None is all of it, 0 releases all; the rest is released at once.
 
     `hold_on` reserves anew in the same operation: the terms stay, the new hold is the operation.
@@ -162,20 +157,20 @@ class Capture(Frozen, tag="capture"):
     ttl_us: int | None = None
 
 
-class Release(Frozen, tag="release"):
+class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release"):
     """Give all of a hold back."""
 
     hold: int
 
 
-class Pin(Frozen, tag="pin"):
+class Pin(msgspec.Struct, frozen=True, kw_only=True, tag="pin"):
     """Take a hold's end away, or with `ttl_us` give it a new one, counted from now."""
 
     hold: int
     ttl_us: int | None = None
 
 
-class Reverse(Frozen, tag="reverse"):
+class Reverse(msgspec.Struct, frozen=True, kw_only=True, tag="reverse"):
     """Give back what an operation took, to the same grants in reverse order; None is all.
 
     What returns to a grant that has expired meanwhile goes to breakage at once.
@@ -186,7 +181,7 @@ class Reverse(Frozen, tag="reverse"):
     reason: str | None = None
 
 
-class Move(Frozen, tag="move"):
+class Move(msgspec.Struct, frozen=True, kw_only=True, tag="move"):
     """Move an amount to another bucket of the same asset; priority, class and validity travel."""
 
     source: int
@@ -195,7 +190,7 @@ class Move(Frozen, tag="move"):
     reason: str | None = None
 
 
-class Void(Frozen, tag="void"):
+class Void(msgspec.Struct, frozen=True, kw_only=True, tag="void"):
     """Take what is unused, or up to `amount` of it, out of one grant. Held units stay held."""
 
     grant: int
@@ -203,21 +198,21 @@ class Void(Frozen, tag="void"):
     reason: str | None = None
 
 
-class Freeze(Frozen, tag="freeze"):
+class Freeze(msgspec.Struct, frozen=True, kw_only=True, tag="freeze"):
     """Stop new movement on a bucket, or allow it again. Holds may still be released or expire."""
 
     bucket: int
     frozen: bool = True
 
 
-class Look(Frozen, tag="look"):
+class Look(msgspec.Struct, frozen=True, kw_only=True, tag="look"):
     """Answer what a use of this amount would meet; changes nothing but what was due anyway."""
 
     sources: tuple[Source, ...]
     amount: int
 
 
-class Recall(Frozen, tag="recall"):
+class Recall(msgspec.Struct, frozen=True, kw_only=True, tag="recall"):
     """Answer only what the request's key remembers; `Refused("key_unknown")` if nothing."""
 
 

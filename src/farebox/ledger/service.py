@@ -84,7 +84,9 @@ def request(
         commands=commands,
         operations=operations,
         digest=digest_of(caller, key),
-        fingerprint=fingerprint_of(msgspec.msgpack.encode(commands) if payload is None else payload),
+        fingerprint=fingerprint_of(
+            msgspec.msgpack.encode(commands) if payload is None else payload
+        ),
         guards=guards,
     )
 
@@ -186,7 +188,7 @@ class Ledger:
         return [Asset(number=row.number, code=row.code, scale=row.scale) for row in rows]
 
     def open_asset(self, tx: Tx, code: str, scale: int = 0) -> Asset:
-        """Make an asset with its sinks, or return it; another scale is refused (`asset_differs`)."""
+        """Make an asset with its sinks, or return it; refuses another scale (`asset_differs`)."""
         if not 0 <= scale <= 18:  # noqa: PLR2004 - 10^18 is the largest power below 2^63
             raise ValueRefused("a scale is 0 to 18")
         number = sa.select(sa.func.coalesce(sa.func.max(store.asset.c.number), 0) + 1)
@@ -226,11 +228,14 @@ class Ledger:
         row = store.new_bucket_row(number, asset.number, -credit_limit, 0)
         rows = [row]
         if credit_limit:
-            rows = [_with_grants(row, 1), _credit_row(self._mint(), asset.number, number, credit_limit)]
+            rows = [
+                _with_grants(row, 1),
+                _credit_row(self._mint(), asset.number, number, credit_limit),
+            ]
         tx.insert_many(store.account, store.ACCOUNT, rows)
         return number
 
-    def add_schedule(  # noqa: PLR0913 - the terms of a recurring grant
+    def add_schedule(
         self,
         tx: Tx,
         bucket: int,
@@ -275,43 +280,60 @@ class Ledger:
         return self.run(tx, requests, Memory())[0]
 
     def run(
-        self, tx: Tx, requests: Sequence[Request], memory: Memory, *, writes: bool = True
+        self,
+        tx: Tx,
+        requests: Sequence[Request],
+        memory: Memory,
+        *,
+        writes: bool = True,
+        until: int = 0,
+        everything: bool = False,
     ) -> tuple[list[tuple[Outcome, ...]], Books]:
         """Load, decide and write a batch. Raises `TryAgain` when the transaction must run again.
 
-        Without `writes` nothing is locked or written: for looks alone.
+        Without `writes` nothing is locked or written: for looks alone. These may ask about a later
+        instant (`until`) and for every open grant of their buckets (`everything`).
         """
         needs = _Needs(tx, requests)
-        far: set[int] = set()
+        far: set[int] = set(needs.buckets) if everything else set()
         for _ in range(_ROUNDS):
             books = Books(self._mint)
-            self._load(tx, needs, memory, books, far, lock=writes)
             try:
-                outcomes = decide(books, requests, tx.now_us)
+                self._load(tx, needs, memory, books, far, until=until, lock=writes)
+                outcomes = decide(books, requests, max(tx.now_us, until))
+                if writes:
+                    store.write_changes(tx, books)
             except NeedMore as more:
                 needs.buckets.update(more.buckets)
                 far.update(more.buckets)
                 _drop(memory, books)
                 continue
-            except BaseException:
+            except BaseException as error:
+                error.touched_buckets = tuple(books.touched)  # type: ignore[attr-defined]
                 _drop(memory, books)
                 raise
-            if writes:
-                try:
-                    store.write_changes(tx, books)
-                except BaseException as error:
-                    error.touched_buckets = tuple(books.touched)  # type: ignore[attr-defined]
-                    _drop(memory, books)
-                    raise
-            else:
+            if not writes:
+                # What was settled for a look is not in the database: it must not be remembered.
+                books.looked = dict(books.buckets)
                 for key in books.touched:
                     memory.buckets.pop(key, None)
                     books.buckets.pop(key, None)
+                for hold in books.changed_holds:
+                    memory.holds.pop(hold.id, None)
+                    books.holds.pop(hold.id, None)
             return outcomes, books
         raise TryAgain
 
-    def _load(  # noqa: PLR0913 - the two sides of loading, what and where from
-        self, tx: Tx, needs: _Needs, memory: Memory, books: Books, far: set[int], *, lock: bool
+    def _load(
+        self,
+        tx: Tx,
+        needs: _Needs,
+        memory: Memory,
+        books: Books,
+        far: set[int],
+        *,
+        until: int,
+        lock: bool,
     ) -> None:
         epoch = tx.epoch
         trusted = epoch is not None and epoch == memory.epoch
@@ -319,7 +341,10 @@ class Ledger:
             memory.revisions.clear()
         fresh = self._fresh_buckets(tx, needs.buckets, memory, books, trusted=trusted, lock=lock)
         now = tx.now_us
-        until = max([now, *(bucket.last_at for bucket in books.buckets.values())]) + LOOK_AHEAD_US
+        until = (
+            max([now, until, *(bucket.last_at for bucket in books.buckets.values())])
+            + LOOK_AHEAD_US
+        )
         # A remembered bucket on which something falls due now is read anew, with what is due.
         overdue = [
             bucket.id
@@ -340,7 +365,7 @@ class Ledger:
             store.load_holds(tx, books, sorted(missing), due, until)
         self._load_named(tx, needs, memory, books)
 
-    def _fresh_buckets(  # noqa: PLR0913 - the two sides of loading, what and where from
+    def _fresh_buckets(
         self,
         tx: Tx,
         wanted: Iterable[int],
@@ -403,10 +428,12 @@ class Ledger:
         return int(tx.run(changed).scalar_one())
 
     def declare_fault(self, tx: Tx, buckets: Sequence[int]) -> None:
-        """Freeze buckets on which database and deciding function disagree, until an operator acts."""
+        """Freeze buckets on which database and decision disagree, until an operator acts."""
         statement = (
             store.account.update()
-            .where(store.account.c.id.in_(buckets), store.account.c.kind == AccountKind.BUCKET.value)
+            .where(
+                store.account.c.id.in_(buckets), store.account.c.kind == AccountKind.BUCKET.value
+            )
             .values(frozen=2, version=store.account.c.version + 1)
         )
         tx.run(statement)

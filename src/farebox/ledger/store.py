@@ -189,9 +189,7 @@ def load_named_grants(tx: Tx, books: Books, ids: Iterable[int]) -> None:
             books.buckets[owner].add(GrantBook(*row))
 
 
-def load_holds(
-    tx: Tx, books: Books, ids: Sequence[int], due: Sequence[int], until: int
-) -> None:
+def load_holds(tx: Tx, books: Books, ids: Sequence[int], due: Sequence[int], until: int) -> None:
     """Load named holds, the due holds of buckets, their parts and the grants of these."""
     columns = ", ".join(HOLD)
     rows = tx.select_in(f"SELECT {columns} FROM hold WHERE id IN :keys", HOLD, ids)  # noqa: S608
@@ -254,9 +252,9 @@ def takings_of(tx: Tx, operations: Sequence[int]) -> dict[int, list[Taking]]:
 
 def remembered(tx: Tx, digests: Sequence[bytes]) -> dict[bytes, Remembered]:
     """Return what keys remember."""
-    statement = sa.select(
-        operation.c.digest, operation.c.fingerprint, operation.c.outcome
-    ).where(operation.c.digest.in_(digests))
+    statement = sa.select(operation.c.digest, operation.c.fingerprint, operation.c.outcome).where(
+        operation.c.digest.in_(digests)
+    )
     return {
         bytes(row.digest): Remembered(bytes(row.fingerprint), _decode_outcomes(row.outcome))
         for row in tx.run(statement)
@@ -266,7 +264,7 @@ def remembered(tx: Tx, digests: Sequence[bytes]) -> dict[bytes, Remembered]:
 def revisions_of(tx: Tx, subjects: Sequence[str]) -> dict[str, int]:
     """Return the subjects' revisions; a subject without a row is at 0."""
     select = "SELECT subject, revision FROM revision WHERE subject IN :keys"
-    return dict(tx.select_in(select, ("subject", "revision"), subjects))  # type: ignore[arg-type]
+    return dict(tx.select_in(select, ("subject", "revision"), subjects))
 
 
 # -- writing -------------------------------------------------------------------------------------
@@ -320,9 +318,7 @@ def _write_holds(tx: Tx, books: Books) -> None:
              h.on_expiry, h.over_capture, h.actor, h.product, h.at)
             for h in books.new_holds
         ])  # fmt: skip
-        parts = [
-            (h.id, line, *part) for h in books.new_holds for line, part in enumerate(h.parts)
-        ]
+        parts = [(h.id, line, *part) for h in books.new_holds for line, part in enumerate(h.parts)]
         tx.insert_many(hold_part, ("hold", "line", "bucket", "account", "amount"), parts)
         for book in books.new_holds:
             book.fresh = False

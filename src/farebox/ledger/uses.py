@@ -69,7 +69,7 @@ def use(books: Books, command: Use, operation: int, now: int) -> Outcome:
     )
 
 
-def draw(  # noqa: PLR0913 - a journal row's facts
+def draw(
     books: Books,
     bucket: BucketBook,
     amount: int,
@@ -77,6 +77,7 @@ def draw(  # noqa: PLR0913 - a journal row's facts
     operation: int,
     line: int,
     at: int,
+    *,
     capping: bool = False,
 ) -> tuple[tuple[int, int, int], ...]:
     """Take an amount that is known to be there from the grants in burn order."""
@@ -88,7 +89,7 @@ def draw(  # noqa: PLR0913 - a journal row's facts
         room = grant.credited - grant.debited - grant.pending - grant.floor
         if room <= 0:
             continue
-        taken = room if room < left else left
+        taken = min(left, room)
         grant.debited += taken
         grant.changed = True
         bucket.debited += taken
@@ -111,7 +112,7 @@ def draw(  # noqa: PLR0913 - a journal row's facts
 
 
 def _short(bucket: BucketBook) -> None:
-    """The bucket promised more than its loaded grants hold: load more, or find the books wrong."""
+    """Load more where the bucket promised more than its loaded grants hold."""
     if not bucket.complete:
         raise NeedMore(bucket.id)
     raise AssertionError(f"bucket {bucket.id:x} has more than its grants")
@@ -138,9 +139,7 @@ def _room(books: Books, source: Source, now: int) -> tuple[int, Outcome | None]:
     return room, None
 
 
-def rooms(
-    books: Books, sources: tuple[Source, ...], now: int
-) -> tuple[list[int], Outcome | None]:
+def rooms(books: Books, sources: tuple[Source, ...], now: int) -> tuple[list[int], Outcome | None]:
     """Return what each source gives, and the first reason why one gives less."""
     found = [_room(books, source, now) for source in sources]
     reasons = [reason for _, reason in found if reason is not None]
@@ -184,7 +183,9 @@ def _use_many(books: Books, command: Use, operation: int, now: int) -> Outcome:
         for book in (source.bucket, source.cap):
             if book is not None:
                 capping = book == source.cap
-                taken = draw(books, books.buckets[book], part, command, operation, line, at, capping)
+                taken = draw(
+                    books, books.buckets[book], part, command, operation, line, at, capping=capping
+                )
                 line += len(taken)
                 drawn += () if capping else taken
     return Applied(
@@ -209,9 +210,7 @@ def look(books: Books, command: Look, operation: int, now: int) -> Outcome:
     bucket = command.sources[0].bucket
     if total < command.amount:
         return denial(reason, total, bucket)
-    return Applied(
-        operation=operation, at=now, bucket=bucket, amount=0, available=total
-    )
+    return Applied(operation=operation, at=now, bucket=bucket, amount=0, available=total)
 
 
 def usage_sink(bucket: BucketBook) -> int:
@@ -220,4 +219,4 @@ def usage_sink(bucket: BucketBook) -> int:
 
 
 # Written as numbers in `draw`, where an attribute look-up is felt.
-assert (Kind.USE, Sink.USAGE, Sink.CAP) == (2, 2, 6)  # noqa: S101
+assert (Kind.USE, Sink.USAGE, Sink.CAP) == (2, 2, 6)

@@ -96,7 +96,7 @@ class Tx(ABC):
         parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     ) -> sa.CursorResult[Any]:
         """Run a SQLAlchemy Core statement."""
-        return self.connection.execute(statement, parameters)  # type: ignore[arg-type,return-value]
+        return self.connection.execute(statement, parameters)
 
     def one(self, statement: sa.Executable) -> sa.Row[Any] | None:
         """Return the first row or None."""
@@ -108,10 +108,14 @@ class Tx(ABC):
         changed = {name: statement.excluded[name] for name in values if name not in key}
         self.run(statement.on_conflict_do_update(index_elements=list(key), set_=changed))
 
-    def insert_once(self, table: sa.Table, values: Mapping[str, Any], *, key: Sequence[str]) -> bool:
+    def insert_once(
+        self, table: sa.Table, values: Mapping[str, Any], *, key: Sequence[str]
+    ) -> bool:
         """Insert a row unless one with that key exists; tells whether it was inserted."""
+        # RETURNING tells it on both engines; SQLAlchemy hides psycopg's count of inserted rows.
         statement = self.insert_of(table).values(values)
-        return self.run(statement.on_conflict_do_nothing(index_elements=list(key))).rowcount == 1
+        statement = statement.on_conflict_do_nothing(index_elements=list(key))
+        return self.run(statement.returning(table.c[key[0]])).first() is not None
 
     @abstractmethod
     def insert_of(self, table: sa.Table) -> Any:  # noqa: ANN401 - the dialects' Inserts share no base
@@ -177,7 +181,7 @@ class Database(ABC):
 
 @contextmanager
 def translated_errors() -> Iterator[None]:
-    """Wrap what a driver raises in bulk methods as SQLAlchemy does, so that callers see one kind."""
+    """Wrap what a driver raises in bulk methods as SQLAlchemy does: callers see one kind."""
     try:
         yield
     except sa.exc.SQLAlchemyError:
@@ -233,7 +237,9 @@ def problem_of(error: BaseException) -> Problem:
     if not isinstance(error, sa.exc.DBAPIError):
         return Problem.OTHER
     cause = error.orig
-    if isinstance(cause, (OverflowError, UnicodeEncodeError)) or isinstance(error, sa.exc.DataError):
+    if isinstance(cause, (OverflowError, UnicodeEncodeError)) or isinstance(
+        error, sa.exc.DataError
+    ):
         return Problem.VALUE
     state = getattr(cause, "sqlstate", None)
     if state in _BY_STATE:

@@ -220,7 +220,7 @@ class SqliteDatabase(Database):
     def wal_size(self) -> int:
         """Return the size of the write-ahead log in bytes."""
         try:
-            return os.stat(f"{self.path}-wal").st_size
+            return Path(f"{self.path}-wal").stat().st_size
         except FileNotFoundError:
             return 0
 
@@ -259,7 +259,10 @@ class SqliteDatabase(Database):
     def close(self) -> None:
         self._closed = True
         with self._turn:
-            for connection in [*self._all_readers, *([self._connection] if self._connection else [])]:
+            for connection in [
+                *self._all_readers,
+                *([self._connection] if self._connection else []),
+            ]:
                 connection.close()
             self._connection = None
         os.close(self._next)
