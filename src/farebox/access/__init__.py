@@ -1,0 +1,1 @@
+"""Decides and counts: consumers, products, buckets, decisions. Holds no money amounts."""

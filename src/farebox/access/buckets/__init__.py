@@ -1,0 +1,1 @@
+"""What can be drawn on: buckets of consumers and groups, members' caps, service plans."""

@@ -1,0 +1,1 @@
+"""What is used: products, each with the asset that counts it."""

@@ -1,0 +1,1 @@
+"""Who uses: consumers, their groups, and the tokens that identify them."""

@@ -1,0 +1,1 @@
+"""Who asks, what they may draw on, and the access keys that prove a use."""

@@ -1,0 +1,137 @@
+"""Who asks, the state a decision is made from, and access keys."""
+
+from typing import ClassVar, Final, Literal
+
+import msgspec
+
+from farebox.access.consumers.model import ConsumerState
+from farebox.kernel.refusals import Refusal
+# Named again here, because it is what a decision starts from.
+from farebox.platform.model import Principal as Principal  # noqa: PLC0414
+
+ACCESS_KEY_TYPE: Final = "access+jwt"
+SHORTEST_ACCESS_KEY_SECONDS: Final = 1
+LONGEST_ACCESS_KEY_SECONDS: Final = 86_400
+Mode = Literal["consume", "reserve"]
+
+
+class ProductSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A bucket to draw on, the consumer's cap on it, and the group that holds it (None: own)."""
+
+    bucket: int
+    cap: int | None
+    group: str | None
+
+
+class SubjectState(msgspec.Struct, frozen=True, kw_only=True):
+    """What a decision about a consumer is made from.
+
+    `state` is suspended when the consumer or, for a device, the owner is. `products` are the
+    sources of each product in the order in which they are drawn. `guards` are the subjects whose
+    change makes this state old, with the revisions that were read before everything else.
+    """
+
+    consumer: str
+    state: ConsumerState
+    guards: tuple[tuple[str, int], ...]
+    products: dict[str, tuple[ProductSource, ...]]
+
+
+class UsageRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for the authorisation of a usage. `reserve` makes a hold that the provider captures."""
+
+    consumer: str
+    product: str
+    quantity: int
+    group: str | None = None
+    mode: Mode = "consume"
+    ttl_seconds: int = 300
+    metadata: str | None = None
+
+
+class Authorisation(msgspec.Struct, frozen=True, kw_only=True):
+    """A usage that was authorised: the access key proves it until `expires_at`."""
+
+    access_key: str
+    operation: int
+    consumer: str
+    product: str
+    group: str | None
+    bucket: int
+    quantity: int
+    remaining: int
+    hold: int | None
+    issued_at: int
+    expires_at: int
+
+
+class Denial(msgspec.Struct, frozen=True, kw_only=True):
+    """A "no" that is an answer: its code, and what is left."""
+
+    code: str
+    consumer: str
+    product: str
+    remaining: int
+
+
+class AccessKey(msgspec.Struct, frozen=True, kw_only=True):
+    """What an access key says. Times are microseconds."""
+
+    issuer: str
+    consumer: str
+    product: str
+    group: str | None
+    quantity: int
+    operation: int
+    hold: int | None
+    issued_at: int
+    expires_at: int
+
+
+class Redemption(msgspec.Struct, frozen=True, kw_only=True):
+    """An access key that was redeemed: when and by whom."""
+
+    key: AccessKey
+    redeemed_at: int
+    redeemed_by: str
+
+
+class Introspection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The answer of RFC 7662; whatever is not active says nothing but that. Times are seconds."""
+
+    active: bool
+    scope: str | None = None
+    client_id: str | None = None
+    token_type: str | None = None
+    exp: int | None = None
+    iat: int | None = None
+    sub: str | None = None
+    aud: str | None = None
+    iss: str | None = None
+    jti: str | None = None
+    group: str | None = None
+    quantity: int | None = None
+
+
+class AccessKeyInvalid(Refusal):
+    """This is not an access key of ours."""
+
+    code: ClassVar[str] = "access_key_invalid"
+
+
+class AccessKeyExpired(Refusal):
+    """The access key has expired."""
+
+    code: ClassVar[str] = "access_key_expired"
+
+
+class AlreadyRedeemed(Refusal):
+    """The access key was redeemed before."""
+
+    code: ClassVar[str] = "already_redeemed"
+
+
+class ConsumerSuspended(Refusal):
+    """The consumer is suspended."""
+
+    code: ClassVar[str] = "consumer_suspended"

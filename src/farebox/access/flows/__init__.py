@@ -1,0 +1,1 @@
+"""Use cases that cross contexts. They open transactions, one file per flow."""
