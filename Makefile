@@ -53,7 +53,7 @@ types: venv ## check types
 	@$(BIN)/mypy $(CODE)
 
 imports: venv ## check who imports whom
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 sizes: venv ## check the sizes of files, functions and contexts
 	@$(BIN)/python -m tools.sizes
