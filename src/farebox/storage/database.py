@@ -173,6 +173,9 @@ class Database(ABC):
             try:
                 with self.write() as tx:
                     return work(tx)
+            except TryAgain:
+                # A key or a row was taken by somebody else meanwhile: look at what is there now.
+                continue
             except sa.exc.DBAPIError as error:
                 if problem_of(error) is not Problem.TRANSIENT:
                     raise
