@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import msgspec
+import structlog
 
-from farebox.access.flows.decide import CredentialMissing, Decider
+from farebox.access.flows.decide import Decider
 from farebox.contracts.decisions import (
     CAPTURE_PATH,
     DECIDE_PATH,
@@ -19,9 +20,18 @@ from farebox.contracts.decisions import (
     DecideRequest,
     ReleaseRequest,
 )
-from farebox.http.problems import body_too_large, invalid_body, problem, wrong_content_type
+from farebox.http.problems import headers_of, problem
+from farebox.http.refusals import (
+    BodyMalformed,
+    BodyTooLarge,
+    ContentTypeRefused,
+    CredentialAmbiguous,
+    CredentialMissing,
+    FieldsInvalid,
+    InternalFault,
+)
 from farebox.http.rsgi import Exchange, Headers, HotRoute
-from farebox.kernel.refusals import Refusal, ValueRefused
+from farebox.kernel.refusals import Refusal
 
 LARGEST_BODY: Final = 2**20
 _JSON: Final[Headers] = [("content-type", "application/json"), ("cache-control", "no-store")]
@@ -29,6 +39,7 @@ _PROBLEM: Final[Headers] = [
     ("content-type", "application/problem+json"),
     ("cache-control", "no-store"),
 ]
+_log = structlog.get_logger("farebox.http")
 _encode = msgspec.json.Encoder(decimal_format="string").encode
 _Work = Callable[[str, Any, str | None], Awaitable[msgspec.Struct]]
 
@@ -51,34 +62,42 @@ def _route(kind: type[msgspec.Struct], work: _Work) -> HotRoute:
     async def answer(scope: Any, exchange: Exchange) -> None:  # noqa: ANN401 - Granian's scope
         headers = scope.headers
         try:
+            shown = credential_in(headers)
             body = await _body(headers, exchange)
-            if body is None:
-                _send(exchange, body_too_large())
-                return
-            if not headers.get("content-type", "").startswith("application/json"):
-                _send(exchange, wrong_content_type())
-                return
-            result = await work(credential_in(headers), decode(body), key_in(headers))
+            result = await work(shown, decode(body), key_in(headers))
         except Refusal as refusal:
-            _send(exchange, problem(refusal))
-        except msgspec.DecodeError as error:
-            _send(exchange, invalid_body(error))
+            _send(exchange, refusal)
+        except msgspec.ValidationError as error:
+            _send(exchange, FieldsInvalid(str(error)))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            _send(exchange, BodyMalformed(str(error)))
+        except Exception:  # noqa: BLE001 - a fault of ours must not end the worker
+            _log.exception("request_failed", path=scope.path)
+            _send(exchange, InternalFault())
         else:
             exchange.response_bytes(200, _JSON, _encode(result))
 
     return answer
 
 
-async def _body(headers: Any, exchange: Exchange) -> bytes | None:  # noqa: ANN401 - Granian's headers
-    """Return the body, or None when it is larger than any request of ours can be."""
+async def _body(headers: Any, exchange: Exchange) -> bytes:  # noqa: ANN401 - Granian's headers
+    """Return the body.
+
+    Refuses one that is larger than any request of ours (`body_too_large`) and one that does not
+    say it is JSON (`content_type_refused`).
+    """
+    if not headers.get("content-type", "").startswith("application/json"):
+        raise ContentTypeRefused
     length = headers.get("content-length")
     if length is not None:
-        return await exchange() if int(length) <= LARGEST_BODY else None
+        if int(length) > LARGEST_BODY:
+            raise BodyTooLarge
+        return await exchange()
     chunks = bytearray()
     async for chunk in exchange:
         chunks += chunk
         if len(chunks) > LARGEST_BODY:
-            return None
+            raise BodyTooLarge
     return bytes(chunks)
 
 
@@ -86,7 +105,7 @@ def credential_in(headers: Any) -> str:  # noqa: ANN401 - any mapping of lower-c
     """Return the credential that a request shows; refuses none (`credential_missing`) and two."""
     bearer, key = headers.get("authorization"), headers.get("x-api-key")
     if bearer is not None and key is not None:
-        raise ValueRefused("send one credential: Authorization or X-API-Key")
+        raise CredentialAmbiguous
     if bearer is not None and bearer[:7].lower() == "bearer ":
         return str(bearer[7:].strip())
     if key is not None:
@@ -102,9 +121,7 @@ def key_in(headers: Any) -> str | None:  # noqa: ANN401 - as above
     return None if key is None else str(key)
 
 
-def _send(exchange: Exchange, answer: tuple[int, bytes]) -> None:
-    status, body = answer
-    headers = (
-        _PROBLEM if status != 401 else [*_PROBLEM, ("www-authenticate", 'Bearer realm="farebox"')]
-    )  # noqa: PLR2004
-    exchange.response_bytes(status, headers, body)
+def _send(exchange: Exchange, refusal: Refusal) -> None:
+    status, body = problem(refusal)
+    more = [(name.lower(), value) for name, value in headers_of(status)]
+    exchange.response_bytes(status, [*_PROBLEM, *more], body)

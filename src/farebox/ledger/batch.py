@@ -78,6 +78,13 @@ class Lane:
         self._put((request, future))
         return future.result()
 
+    def call_many(self, requests: Sequence[Request]) -> list[Answer]:
+        """Queue requests from another thread and wait for all; each stands or falls alone."""
+        futures: list[Future[Answer]] = [Future() for _ in requests]
+        for waiting in zip(requests, futures, strict=True):
+            self._put(waiting)
+        return [future.result() for future in futures]
+
     def _put(self, waiting: _Waiting) -> None:
         if self._closed:
             raise LaneClosed

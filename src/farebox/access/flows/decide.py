@@ -51,15 +51,15 @@ from farebox.ledger.model import (
     Use,
 )
 from farebox.ledger.service import digest_of, fingerprint_of
-from farebox.platform.rules import checksum_ok
+from farebox.platform.model import Permission
+from farebox.platform.rules import checksum_ok, may
 from farebox.storage import Database, Tx
 
 T = TypeVar("T")
 MOST_REMEMBERED: Final = 100_000
 UNKNOWN_KEY_SECONDS: Final = 1.0
 _ROUNDS: Final = 8
-_DECIDERS: Final = frozenset({"edge", "provider", "vendor", "admin"})
-_RESOLVERS: Final = frozenset({"edge", "provider", "admin"})
+_DOTS: Final = 2  # a JWT has three parts
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
@@ -118,13 +118,13 @@ class Decider:
         lane: Lane,
         looks: Lane,
         pepper: bytes,
-        verify_token: Callable[[Tx, str], Principal | None] | None = None,
+        principal_of_token: Callable[[str], Principal | None] | None = None,
     ) -> None:
         self._database = database
         self._lane = lane
         self._looks = looks
         self._pepper = pepper
-        self._verify_token = verify_token
+        self._principal_of_token = principal_of_token
         self._principals: dict[bytes, Principal] = {}
         self._unknown: dict[bytes, float] = {}
         self._subjects: dict[str, _Subject] = {}
@@ -156,9 +156,7 @@ class Decider:
             return None
         if self._unknown.get(digest, 0.0) > time.monotonic():
             return None
-        found = await asyncio.to_thread(
-            self._read, lambda tx: self._load_principal(tx, key, digest)
-        )
+        found = await asyncio.to_thread(self._load_principal, key, digest)
         if found is None:
             _make_room(self._unknown)
             self._unknown[digest] = time.monotonic() + UNKNOWN_KEY_SECONDS
@@ -167,10 +165,10 @@ class Decider:
         self._principals[digest] = found
         return found
 
-    def _load_principal(self, tx: Tx, key: str, digest: bytes) -> Principal | None:
-        found = find_credential(tx, digest)
-        if found is None and self._verify_token is not None and key.count(".") == 2:  # noqa: PLR2004 - a JWT
-            return self._verify_token(tx, key)
+    def _load_principal(self, key: str, digest: bytes) -> Principal | None:
+        found = self._read(lambda tx: find_credential(tx, digest))
+        if found is None and self._principal_of_token is not None and key.count(".") == _DOTS:
+            return self._principal_of_token(key)
         return found
 
     def _read(self, work: Callable[[Tx], T]) -> T:
@@ -185,7 +183,7 @@ class Decider:
             if ask.credential is not None or ask.consumer not in {None, principal.id}:
                 raise ConsumerUnknown
             consumer = principal.id
-        elif not principal.roles & _DECIDERS:
+        elif not may(principal, Permission.DECIDE):
             raise NotAllowed
         elif ask.credential is not None:
             try:
@@ -344,7 +342,7 @@ class Decider:
     ) -> Applied:
         for _ in range(_ROUNDS):
             principal = await self.principal(shown)
-            if not principal.roles & _RESOLVERS:
+            if not may(principal, Permission.RESOLVE):
                 raise NotAllowed
             guards = ((principal.id, principal.revision),)
             request = _request(principal, (command,), ask, idempotency_key, guards)

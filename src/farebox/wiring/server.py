@@ -1,0 +1,77 @@
+"""Serving: Granian's workers, each with its own services, behind one address."""
+
+import asyncio
+import gc
+import os
+import socket
+import sys
+from typing import Any, Final
+
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces, Loops
+from granian.log import LogLevels
+
+from farebox.http.app import create_app
+from farebox.http.hot import hot_routes
+from farebox.http.rsgi import Application
+from farebox.wiring.logs import configure_logs
+from farebox.wiring.services import Services
+from farebox.wiring.settings import Settings, as_environment, load_settings
+
+STOP_SECONDS: Final = 10
+# The event loop and the ledger's lane share one interpreter. The lane mostly waits inside SQLite
+# without the interpreter's lock; when it comes back it should not wait the default 5 ms for it.
+SWITCH_SECONDS: Final = 0.0005
+
+
+class _Worker(Application):
+    """One worker process's application and the services behind it."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__(create_app(services), hot_routes(services.decider))
+        self._services = services
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__rsgi_del__(loop)
+        self._services.close()
+
+
+def application() -> Any:  # noqa: ANN401 - Granian takes any RSGI application
+    """Make a worker's application from the environment; Granian calls it in each worker."""
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    sys.setswitchinterval(SWITCH_SECONDS)
+    worker = _Worker(Services(settings))
+    # What start-up made stays: the collector need not walk over it again and again.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    return worker
+
+
+def free_port(host: str) -> int:
+    """Return a port that is free now, for `port = 0`."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def run_server(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM. The schema must be up to date: see `services.prepare`."""
+    os.environ.update(as_environment(settings))
+    Granian(
+        "farebox.wiring.server:application",
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.RSGI,
+        workers=settings.workers,
+        loop=Loops.uvloop,
+        http=HTTPModes.auto,
+        websockets=False,
+        factory=True,
+        log_level=LogLevels(settings.log_level),
+        log_access=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=STOP_SECONDS,
+        process_name="farebox",
+    ).serve()

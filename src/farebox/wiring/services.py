@@ -1,0 +1,94 @@
+"""The access service of one process: its database, ledger lanes, decider, threads."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import structlog
+
+from farebox.access.consumers.service_tokens import TokenVerifier
+from farebox.access.flows.decide import Decider
+from farebox.access.flows.sign_in import principal_of_token
+from farebox.kernel.clock import SystemClock
+from farebox.kernel.refusals import Refusal
+from farebox.ledger.batch import Lane
+from farebox.ledger.service import Ledger
+from farebox.ledger.verify import advance_sinks
+from farebox.platform import service_operators, service_secrets, service_signing
+from farebox.platform.model import Principal
+from farebox.storage import Database, migrate, open_database
+from farebox.wiring.settings import Settings
+
+COMPONENTS: Final = ("ledger", "events", "platform", "access")
+UPKEEP_SECONDS: Final = 1.0
+_log = structlog.get_logger("farebox")
+
+
+class Services:
+    """Everything a process of the access service holds; closed in the reverse order."""
+
+    def __init__(self, settings: Settings, clock: SystemClock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or SystemClock()
+        self.database: Database = open_database("access", settings.database_url, self.clock)
+        self.ledger = Ledger()
+        self.alarms: list[int] = []
+        with self.database.write() as tx:
+            self.pepper = service_secrets.ensure_pepper(tx)
+            service_signing.ensure_signing_key(tx)
+        self.verifier = TokenVerifier(settings.issuers, self.clock).start()
+        self.lane = Lane(self.database, self.ledger, on_alarm=self._alarm)
+        self.looks = Lane(self.database, self.ledger, writes=False)
+        self.decider = Decider(
+            self.database, self.lane, self.looks, self.pepper, self._principal_of_token
+        )
+        self._stop = threading.Event()
+        self._upkeep = threading.Thread(target=self._keep_up, name="upkeep", daemon=True)
+        self._upkeep.start()
+
+    def _alarm(self, buckets: Sequence[int]) -> None:
+        self.alarms.extend(buckets)
+
+    def _principal_of_token(self, token: str) -> Principal | None:
+        if not self.settings.issuers:
+            return None
+        try:
+            return principal_of_token(self.database, self.verifier, token)
+        except Refusal:
+            return None
+
+    def _keep_up(self) -> None:
+        """Checkpoint and move the sinks' snapshots on, apart from whoever is waiting."""
+        while not self._stop.wait(UPKEEP_SECONDS):
+            for work in (self.database.upkeep, self._advance_sinks):
+                try:
+                    work()
+                except Exception:  # noqa: BLE001 - upkeep goes on; the next round tries again
+                    _log.warning("upkeep_failed", exc_info=True)
+
+    def _advance_sinks(self) -> None:
+        self.database.run(advance_sinks)
+
+    def close(self) -> None:
+        """Answer what is queued, stop the threads, close the database."""
+        self._stop.set()
+        self._upkeep.join()
+        self.lane.close()
+        self.looks.close()
+        self.verifier.close()
+        self.database.close()
+
+
+def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Bring the schema up to date and make the first admin; tells a generated key once."""
+    database = open_database("access", settings.database_url, SystemClock())
+    try:
+        migrate(database, COMPONENTS)
+        with database.write() as tx:
+            service_secrets.ensure_pepper(tx)
+            service_signing.ensure_signing_key(tx)
+            key = service_operators.first_admin(tx, settings.admin_key)
+    finally:
+        database.close()
+    if key is not None:
+        tell(key)

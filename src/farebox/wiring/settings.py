@@ -1,0 +1,116 @@
+"""Settings: defaults, then a TOML file, then the environment; the later wins.
+
+`FAREBOX_PORT=9000` sets `port`; a part of a part is written with two underscores. Lists (the
+issuers of tokens) are given in the file, or as JSON in the environment. Whatever is unknown or
+does not fit stops the start with one line that names it.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from farebox.access.consumers.model import Issuer
+from farebox.kernel.refusals import SettingsRefused
+
+PREFIX: Final = "FAREBOX_"
+CONFIG: Final = "FAREBOX_CONFIG"
+SHORTEST_ADMIN_KEY: Final = 32
+# Variables of this prefix that speak to tests and tools, not to the server.
+_OTHERS: Final = frozenset({CONFIG, "FAREBOX_GOLDEN_DIR", "FAREBOX_PROFILE"})
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a Farebox is started with.
+
+    `data` is the folder of the SQLite databases; `access_database_url` puts the access database
+    elsewhere (`postgresql://...`). `admin_key` is the first admin's key (at least 32 characters);
+    without one the first start generates a key and prints it once. `public_url` is what access
+    keys name as their issuer. `test_clock` makes the clock movable.
+    """
+
+    data: str = "farebox-data"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8080
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
+    access_database_url: str | None = None
+    admin_key: Annotated[str, Meta(min_length=SHORTEST_ADMIN_KEY, max_length=512)] | None = None
+    public_url: str | None = None
+    issuers: tuple[Issuer, ...] = ()
+    test_clock: bool = False
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def database_url(self) -> str:
+        """Return the URL of the access database."""
+        if self.access_database_url is not None:
+            return self.access_database_url
+        return f"sqlite:///{Path(self.data).resolve() / 'access.db'}"
+
+    @property
+    def issuer(self) -> str:
+        """Return the name under which this Farebox signs."""
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+
+def load_settings(
+    environment: Mapping[str, str] | None = None, *, file: str | None = None
+) -> Settings:
+    """Read the settings; refuses (`settings_invalid`) with the name of what is wrong."""
+    env = os.environ if environment is None else environment
+    tree: dict[str, Any] = {}
+    path = file or env.get(CONFIG)
+    if path is not None:
+        tree = _read_file(Path(path))
+    for name, text in env.items():
+        if name.startswith(PREFIX) and name not in _OTHERS:
+            key = name.removeprefix(PREFIX).lower()
+            tree[key] = _value(key, text)
+    try:
+        return msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingsRefused(f"settings: {_place(error)}") from error
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingsRefused(f"settings: {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsRefused(f"settings: {path} is not TOML: {error}") from error
+
+
+def _value(key: str, text: str) -> object:
+    if key != "issuers":
+        return text
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError as error:
+        raise SettingsRefused(f"settings: FAREBOX_ISSUERS is not JSON: {error}") from error
+
+
+def _place(error: msgspec.ValidationError) -> str:
+    """Say which setting is wrong: msgspec ends its message with the place, as `$.port`."""
+    text = str(error)
+    if "unknown field" in text:
+        name = text.split("`")[1]
+        return f"there is no setting `{name}` (FAREBOX_{name.upper()})"
+    what, _, place = text.partition(" - at `$.")
+    name = place.removesuffix("`")
+    return f"{name} (FAREBOX_{name.upper()}): {what}" if name else what
+
+
+def as_environment(settings: Settings) -> dict[str, str]:
+    """Write settings as environment variables, for the server's worker processes."""
+    made = {}
+    for key, value in msgspec.to_builtins(settings).items():
+        if value is None:
+            continue
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+        made[f"{PREFIX}{key.upper()}"] = text
+    return made
