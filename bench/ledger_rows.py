@@ -82,19 +82,23 @@ class Node:
         return requests[0].operations[0], requests[-1].operations[0]
 
     def _commit(self, requests: Sequence[Request]) -> None:
-        """Run one batch as a lane does, again while another node was in the way."""
-        while True:
-            try:
-                outcomes = self._once(requests)
-                break
-            except TryAgain:
-                self._memory.forget()
-            except sa.exc.DBAPIError as error:
-                self._memory.forget()
-                if problem_of(error) is not Problem.TRANSIENT:
-                    raise
+        outcomes = None
+        while outcomes is None:
+            outcomes = self._attempt(requests)
         if denied := [one for [one] in outcomes if not isinstance(one, Applied)]:
             raise Wrong(f"{len(denied)} of {len(requests)} uses were not applied: {denied[0]}")
+
+    def _attempt(self, requests: Sequence[Request]) -> Sequence[tuple[Outcome, ...]] | None:
+        """Run one batch as a lane does; None when another node was in the way."""
+        try:
+            return self._once(requests)
+        except TryAgain:
+            self._memory.forget()
+        except sa.exc.DBAPIError as error:
+            self._memory.forget()
+            if problem_of(error) is not Problem.TRANSIENT:
+                raise
+        return None
 
     def _once(self, requests: Sequence[Request]) -> Sequence[tuple[Outcome, ...]]:
         with self.database.write() as tx:
@@ -137,10 +141,17 @@ class Workload:
         return buckets, [f"{self._random.getrandbits(128):032x}" for _ in range(size)]
 
 
-def grow(path: Path, *, operations: int, batch: int, seed: int) -> None:
-    """Use the buckets of an SQLite file until `operations` more are in its journal, with keys."""
+def grow(
+    path: Path,
+    *,
+    operations: int,
+    batch: int,
+    seed: int,
+    buckets: Sequence[int] | None = None,
+) -> None:
+    """Use buckets, by default all, until `operations` more are in the journal, each with a key."""
     with Node(f"sqlite:///{path}") as node:
-        workload = Workload(buckets_of(node), seed=seed)
+        workload = Workload(buckets or buckets_of(node), seed=seed)
         with upkeep(node.database):
             for done in range(0, operations, batch):
                 if done % (operations // 4) < batch:
