@@ -1,16 +1,11 @@
-"""SQLite: WAL, synchronous=FULL, BEGIN IMMEDIATE, one writing connection a process.
+"""SQLite: WAL, synchronous=FULL, BEGIN IMMEDIATE, one writing connection a process."""
 
-Writers queue on file locks beside the database and never on SQLite's busy handler, which sleeps
-and starves. Two locks make the queue fair: whoever wants to write first takes `next`, then waits
-for `writer`; a writer that comes back for more therefore stands behind the one already waiting.
-"""
-
-import fcntl
-import os
 import sqlite3
 import threading
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,11 +15,14 @@ from sqlalchemy.dialects import sqlite
 
 from farebox.kernel.clock import Clock
 from farebox.storage.database import Database, Row, Tx, translated_errors
+from farebox.storage.turns import Turns
 
 CHECKPOINT_AT: Final = 8 * 2**20
 CHECKPOINT_INLINE_AT: Final = 256 * 2**20
-# Statements exist for powers of two of rows, so that the driver's statement cache knows them all.
-CHUNKS: Final = (256, 128, 64, 32, 16, 8, 4, 2, 1)
+# Bulk statements exist for these numbers of rows; what is missing to the next one is filled with
+# rows of nulls, which the statement leaves out. So a batch is one statement a table, and the
+# driver's statement cache knows them all.
+SIZES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 PRAGMAS: Final = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -37,27 +35,44 @@ PRAGMAS: Final = (
 _decode_rows = msgspec.json.Decoder(list[list[Any]]).decode
 
 
-def chunked(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
-    """Cut rows into runs whose lengths are in `CHUNKS`."""
-    start = 0
-    left = len(rows)
-    for size in CHUNKS:
-        while left >= size:
-            yield rows[start : start + size]
-            start += size
-            left -= size
+def filled(rows: Sequence[Row]) -> Iterator[tuple[int, list[Any]]]:
+    """Cut rows into runs of the known sizes: yields each size and its flat, filled-up values."""
+    for start in range(0, len(rows), SIZES[-1]):
+        run = rows[start : start + SIZES[-1]]
+        size = SIZES[bisect_left(SIZES, len(run))]
+        values = [value for row in run for value in row]
+        values += [None] * ((size - len(run)) * len(run[0]))
+        yield size, values
+
+
+@lru_cache(maxsize=1024)
+def _insert_sql(table: str, columns: Sequence[str], size: int, conflict: str) -> str:
+    rows = ", ".join([f"({', '.join('?' * len(columns))})"] * size)
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) "  # noqa: S608 - names of our own tables
+        f"SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL{conflict}"
+    )
+
+
+@lru_cache(maxsize=1024)
+def _update_sql(table: str, key: Sequence[str], columns: Sequence[str], size: int) -> str:
+    # SQLite names the columns of VALUES column1, column2 ...: the key's come first.
+    rows = ", ".join([f"({', '.join('?' * (len(key) + len(columns)))})"] * size)
+    match = " AND ".join(f"{table}.{name} = v.column{i}" for i, name in enumerate(key, 1))
+    changes = ", ".join(f"{name} = v.column{i}" for i, name in enumerate(columns, len(key) + 1))
+    return f"UPDATE {table} SET {changes} FROM (VALUES {rows}) AS v WHERE {match}"  # noqa: S608
 
 
 class SqliteTx(Tx):
     """A transaction on SQLite."""
 
-    def __init__(self, connection: sa.Connection, clock: Clock, writes: int) -> None:
+    def __init__(self, connection: sa.Connection, clock: Clock, epoch: int | None) -> None:
         super().__init__(connection)
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         self._driver = driver
         self._clock = clock
-        self._writes = writes
+        self._epoch = epoch
         self._now_us: int | None = None
 
     @property
@@ -68,13 +83,11 @@ class SqliteTx(Tx):
 
     @property
     def epoch(self) -> object | None:
-        version = self._driver.execute("PRAGMA data_version").fetchone()[0]
-        return (id(self._driver), version, self._writes)
+        return self._epoch
 
     @property
     def epoch_after(self) -> object | None:
-        version = self._driver.execute("PRAGMA data_version").fetchone()[0]
-        return (id(self._driver), version, self._writes + 1)
+        return None if self._epoch is None else self._epoch + 2
 
     def lock_rows(self, table: sa.Table, ids: Sequence[int], columns: Sequence[str]) -> list[Row]:
         names = ", ".join(columns)
@@ -94,23 +107,20 @@ class SqliteTx(Tx):
         return _decode_rows(text)  # type: ignore[return-value]
 
     def insert_many(self, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        self._insert(f"INSERT INTO {table.name}", columns, rows, "")
+        self._insert(table, columns, rows, "")
 
     def insert_missing(
         self, table: sa.Table, key: str, columns: Sequence[str], rows: Sequence[Row]
     ) -> int:
-        return self._insert(
-            f"INSERT INTO {table.name}", columns, rows, f" ON CONFLICT ({key}) DO NOTHING"
-        )
+        return self._insert(table, columns, rows, f" ON CONFLICT ({key}) DO NOTHING")
 
-    def _insert(self, head: str, columns: Sequence[str], rows: Sequence[Row], tail: str) -> int:
-        head = f"{head} ({', '.join(columns)}) VALUES "
-        one = f"({', '.join('?' * len(columns))})"
+    def _insert(
+        self, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], conflict: str
+    ) -> int:
         count = 0
         with translated_errors():
-            for chunk in chunked(rows):
-                values = [value for row in chunk for value in row]
-                sql = head + ", ".join([one] * len(chunk)) + tail
+            for size, values in filled(rows):
+                sql = _insert_sql(table.name, tuple(columns), size, conflict)
                 count += self._driver.execute(sql, values).rowcount
         return count
 
@@ -122,20 +132,25 @@ class SqliteTx(Tx):
         *,
         key: Sequence[str] = ("id",),
     ) -> int:
-        one = f"({', '.join('?' * (len(key) + len(columns)))})"
-        # SQLite names the columns of VALUES column1, column2 ...: the key's come first.
-        match = " AND ".join(f"{table.name}.{n} = v.column{i}" for i, n in enumerate(key, 1))
-        changes = ", ".join(f"{n} = v.column{i}" for i, n in enumerate(columns, len(key) + 1))
         count = 0
         with translated_errors():
-            for chunk in chunked(rows):
-                values = [value for row in chunk for value in row]
-                sql = (
-                    f"UPDATE {table.name} SET {changes} "  # noqa: S608 - names of our own tables
-                    f"FROM (VALUES {', '.join([one] * len(chunk))}) AS v WHERE {match}"
-                )
+            for size, values in filled(rows):
+                sql = _update_sql(table.name, tuple(key), tuple(columns), size)
                 count += self._driver.execute(sql, values).rowcount
         return count
+
+    def begin(self, how: str) -> None:
+        """Begin by the driver: SQLAlchemy's way round costs more than the statement."""
+        with translated_errors():
+            self._driver.execute(how)
+
+    def end(self, how: str) -> None:
+        """Commit or roll back, and let SQLAlchemy know where it took part."""
+        if self.connection.in_transaction():
+            (self.connection.commit if how == "COMMIT" else self.connection.rollback)()
+        if self._driver.in_transaction:
+            with translated_errors():
+                self._driver.execute(how)
 
     def insert_of(self, table: sa.Table) -> Any:  # noqa: ANN401 - see the base
         return sqlite.insert(table)
@@ -152,9 +167,7 @@ class SqliteDatabase(Database):
         super().__init__(name, clock)
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._turn = threading.Lock()
-        self._next = os.open(f"{path}.next", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        self._writer = os.open(f"{path}.writer", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        self._turns = Turns(path)
         self._engine = sa.create_engine(
             "sqlite://", creator=self._connect, poolclass=sa.pool.NullPool
         )
@@ -173,33 +186,18 @@ class SqliteDatabase(Database):
         return driver
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
-        with self._turn:
-            fcntl.flock(self._next, fcntl.LOCK_EX)
-            try:
-                fcntl.flock(self._writer, fcntl.LOCK_EX)
-            finally:
-                fcntl.flock(self._next, fcntl.LOCK_UN)
-            try:
-                yield
-            finally:
-                fcntl.flock(self._writer, fcntl.LOCK_UN)
-
-    @contextmanager
     def write(self) -> Iterator[Tx]:
-        with self._writing():
+        with self._turns.turn() as before:
             if self._connection is None:
                 self._connection = self._engine.connect()
-            tx = SqliteTx(self._connection, self.clock, self._writes)
-            tx.connection.exec_driver_sql("BEGIN IMMEDIATE")
+            tx = SqliteTx(self._connection, self.clock, None if before % 2 else before)
+            tx.begin("BEGIN IMMEDIATE")
             try:
                 yield tx
-                tx.connection.commit()
+                tx.end("COMMIT")
             except BaseException:
-                tx.connection.rollback()
+                tx.end("ROLLBACK")
                 raise
-            finally:
-                self._writes += 1
             self._checkpoint_when_large()
         tx.committed()
 
@@ -209,12 +207,13 @@ class SqliteDatabase(Database):
         if connection is None:
             connection = self._readers.connection = self._engine.connect()
             self._all_readers.append(connection)
-        tx = SqliteTx(connection, self.clock, 0)
-        connection.exec_driver_sql("BEGIN")
+        before = self._turns.counter()
+        tx = SqliteTx(connection, self.clock, None if before % 2 else before)
+        tx.begin("BEGIN")
         try:
             yield tx
         finally:
-            connection.rollback()
+            tx.end("ROLLBACK")
 
     @property
     def wal_size(self) -> int:
@@ -226,6 +225,7 @@ class SqliteDatabase(Database):
 
     def _checkpoint_when_large(self) -> None:
         # Only every so often: a stat call per lone command would be felt.
+        self._writes += 1
         if self._writes % 64 == 0 and self.wal_size > CHECKPOINT_INLINE_AT:
             assert self._connection is not None
             self._connection.exec_driver_sql("PRAGMA wal_checkpoint(RESTART)")
@@ -258,12 +258,10 @@ class SqliteDatabase(Database):
 
     def close(self) -> None:
         self._closed = True
-        with self._turn:
-            for connection in [
-                *self._all_readers,
-                *([self._connection] if self._connection else []),
-            ]:
-                connection.close()
+        for connection in self._all_readers:
+            connection.close()
+        if self._connection is not None:
+            with self._turns.turn():
+                self._connection.close()
             self._connection = None
-        os.close(self._next)
-        os.close(self._writer)
+        self._turns.close()
