@@ -1,8 +1,13 @@
 """Farebox as the edge sees it, of two kinds: the dictionary model, and the real server."""
 
+import threading
+from contextlib import contextmanager
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import httpx2
+import msgspec
 import pytest
 
 from tests.edge.model import Model
@@ -11,36 +16,84 @@ from tests.edge.stage import Asgi, Stage, Wsgi
 EDGE_KEY = "edge-key-for-the-tests-0123456789abcdef"
 
 
-def _modelled():
-    model = Model(EDGE_KEY)
-
-    def handle(request):
-        status, answer = model.answer(
-            request.method,
-            request.url.path,
-            request.url.query.decode(),
-            request.headers,
-            request.content,
-        )
-        return httpx2.Response(status, json=answer)
-
+def _move_clock_of(model):
     def move_clock(seconds):
         model.now += timedelta(seconds=seconds)
 
-    transport = httpx2.MockTransport(handle)
-    return Stage(
+    return move_clock
+
+
+@contextmanager
+def modelled():
+    """Offer the model to clients in this process."""
+    model = Model(EDGE_KEY)
+
+    def handle(request):
+        query = request.url.query.decode()
+        status, said = model.answer(
+            request.method, request.url.path, query, request.headers, request.content
+        )
+        return httpx2.Response(status, json=said)
+
+    stage = Stage(
         url="http://farebox.test",
         key=EDGE_KEY,
-        transports=(lambda: transport, lambda: transport),
-        move_clock=move_clock,
+        transport=httpx2.MockTransport(handle),
+        move_clock=_move_clock_of(model),
     )
-
-
-@pytest.fixture(params=["model"])
-def stage(request):
-    stage = _modelled()
     yield stage
     stage.close()
+
+
+@contextmanager
+def modelled_over_http():
+    """Offer the model to programs outside this process."""
+    model = Model(EDGE_KEY)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self):
+            url = urlsplit(self.path)
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            status, said = model.answer(self.command, url.path, url.query, self.headers, body)
+            content = msgspec.json.encode(said)
+            self.send_response(status)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PATCH = answer  # noqa: N815 - names of the standard library
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    stage = Stage(
+        url=f"http://127.0.0.1:{server.server_port}",
+        key=EDGE_KEY,
+        move_clock=_move_clock_of(model),
+    )
+    yield stage
+    stage.close()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(params=[modelled], ids=["model"])
+def stage(request):
+    with request.param() as stage:
+        yield stage
+
+
+@pytest.fixture(params=[modelled_over_http], ids=["model"])
+def served_stage(request):
+    """A stage whose Farebox other processes can reach."""
+    with request.param() as stage:
+        yield stage
 
 
 @pytest.fixture(params=[Asgi, Wsgi], ids=["asgi", "wsgi"])

@@ -22,36 +22,22 @@ RELEASE = "/v1/access/release"
 DECIDE = "/v1/access/decide"
 
 
-class Way(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
+class Way:
     """The way to Farebox, on which what is planned gets lost.
 
     `lose[path] = 2` loses the next two answers after they took effect, `block[path]` lets the next
     calls not arrive, `fail[path]` answers 503 in Farebox's place. `hold_back[path]` is an event
-    that the answers wait for.
+    that the answers wait for. `sent[path]` counts.
     """
 
-    def __init__(self, sync, async_):
-        self._sync = sync
-        self._async = async_
+    def __init__(self):
         self.lose: Counter[str] = Counter()
         self.block: Counter[str] = Counter()
         self.fail: Counter[str] = Counter()
         self.hold_back: dict[str, asyncio.Event] = {}
         self.sent: Counter[str] = Counter()
 
-    def handle_request(self, request):
-        return self._before(request) or self._after(request, self._sync().handle_request(request))
-
-    async def handle_async_request(self, request):
-        early = self._before(request)
-        if early:
-            return early
-        response = await self._async().handle_async_request(request)
-        if request.url.path in self.hold_back:
-            await self.hold_back[request.url.path].wait()
-        return self._after(request, response)
-
-    def _before(self, request):
+    def before(self, request):
         path = request.url.path
         self.sent[path] += 1
         if self.block[path]:
@@ -62,35 +48,74 @@ class Way(httpx2.BaseTransport, httpx2.AsyncBaseTransport):
             return httpx2.Response(503, json={"code": "bucket_fault", "title": "planned"})
         return None
 
-    def _after(self, request, response):
+    def after(self, request):
         path = request.url.path
         if self.lose[path]:
             self.lose[path] -= 1
             raise httpx2.ReadTimeout("planned", request=request)
+
+
+class Carrier(httpx2.BaseTransport):
+    """Carries calls along a `Way`, from a thread."""
+
+    def __init__(self, way, inner):
+        self._way = way
+        self._inner = inner
+
+    def handle_request(self, request):
+        response = self._way.before(request) or self._inner.handle_request(request)
+        response.read()
+        self._way.after(request)
         return response
+
+    def close(self):
+        self._inner.close()
+
+
+class AsyncCarrier(httpx2.AsyncBaseTransport):
+    """Carries calls along a `Way`, on a loop."""
+
+    def __init__(self, way, inner):
+        self._way = way
+        self._inner = inner
+
+    async def handle_async_request(self, request):
+        response = self._way.before(request)
+        if response is None:
+            response = await self._inner.handle_async_request(request)
+        await response.aread()
+        if request.url.path in self._way.hold_back:
+            await self._way.hold_back[request.url.path].wait()
+        self._way.after(request)
+        return response
+
+    async def aclose(self):
+        await self._inner.aclose()
 
 
 class Stage:
-    """A Farebox of either kind, and an observer who sees it without faults."""
+    """A Farebox of any kind, and an observer who sees it without faults."""
 
-    def __init__(self, *, url, key, transports, move_clock):
+    def __init__(self, *, url, key, move_clock, transport=None):
         self.url = url
         self.key = key
         self.move_clock = move_clock
-        self.pauses = []
+        self.way = Way()
+        self.pauses: list[float] = []
         self.unique = uuid.uuid4().hex[:8]
-        self._transports = transports
-        self.way = Way(*transports)
-        self._observer = Farebox(url, key=key, transport=transports[0](), pauses=())
+        self._transport = transport
+        self._observer = Farebox(url, key=key, transport=transport)
 
     def close(self):
         self._observer.close()
 
     def farebox(self):
-        return Farebox(self.url, key=self.key, transport=self.way, sleep=self.pauses.append)
+        carrier = Carrier(self.way, self._transport or httpx2.HTTPTransport())
+        return Farebox(self.url, key=self.key, transport=carrier, sleep=self.pauses.append)
 
     def async_farebox(self):
-        return AsyncFarebox(self.url, key=self.key, transport=self.way, sleep=self._sleep)
+        carrier = AsyncCarrier(self.way, self._transport or httpx2.AsyncHTTPTransport())
+        return AsyncFarebox(self.url, key=self.key, transport=carrier, sleep=self._sleep)
 
     async def _sleep(self, seconds):
         self.pauses.append(seconds)

@@ -89,8 +89,8 @@ class ResponseTooLarge(Exception):
 class Body:
     """A response body that waits for its price; above `memory_bytes` it waits in a temporary file.
 
-    What would exceed `largest_bytes` raises `ResponseTooLarge`, once and then for ever, so that a
-    service which catches it and goes on has no half body sent.
+    What would exceed `largest_bytes` raises `ResponseTooLarge` and is remembered as `too_large`, so
+    that a service which catches it and goes on has no half body sent.
     """
 
     def __init__(self, *, memory_bytes: int, largest_bytes: int) -> None:
@@ -103,7 +103,7 @@ class Body:
 
     def write(self, chunk: bytes) -> None:
         """Add a piece at the end."""
-        if self.too_large or self.size + len(chunk) > self._largest_bytes:
+        if self.size + len(chunk) > self._largest_bytes:
             self.too_large = True
             raise ResponseTooLarge
         self.size += len(chunk)
