@@ -18,7 +18,7 @@ class Position(msgspec.Struct, frozen=True, order=True):
     seq: int = 0
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, kw_only=True):
     """A CloudEvents 1.0 envelope, as it stands on the wire.
 
     `subjectversion` (an extension attribute) counts the events of a subject from 1 without a gap:

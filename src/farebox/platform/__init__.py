@@ -1,1 +1,1 @@
-"""What every service has in its own database: operators, credentials, secrets, audit, keys of POSTs."""
+"""What every service has in its own database: operators, keys, secrets, audit, remembered POSTs."""

@@ -19,6 +19,11 @@ SubjectKind = Literal["operator", "consumer"]
 FIRST_ADMIN: Final = "opr_admin"
 LARGEST_PAGE: Final = 1_000
 LONGEST_CREDENTIAL: Final = 512
+LONGEST_LABEL: Final = 128
+LONGEST_NAME: Final = 256
+SHORTEST_ADMIN_KEY: Final = 32
+LONGEST_TOKEN_SECONDS: Final = 86_400
+"""No token that we sign lives longer, so that a retired signing key is needed no longer."""
 
 
 class Permission(StrEnum):
