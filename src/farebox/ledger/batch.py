@@ -22,8 +22,9 @@ import sqlalchemy as sa
 import structlog
 
 from farebox.kernel.refusals import Refusal, TryAgain, ValueRefused
+from farebox.ledger.loading import Memory
 from farebox.ledger.model import Outcome, Refused, Request
-from farebox.ledger.service import Ledger, Memory
+from farebox.ledger.service import Ledger
 from farebox.storage import Database, Problem, problem_of
 
 MOST_IN_BATCH: Final = 512

@@ -1,25 +1,10 @@
-"""The open books: what a batch has loaded, and what deciding changed in it.
+"""The open books: what a batch has loaded, and what deciding changed in it."""
 
-These objects are the working memory of the deciding function. They are mutable for speed and
-belong to one batch at a time; nothing outside the ledger holds on to them.
-"""
-
-from bisect import insort
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
-from farebox.ledger.model import (
-    MARK_EVERY,
-    NO_EVENT,
-    GrantState,
-    HoldState,
-    Remembered,
-)
-
-OPEN: Final = int(GrantState.OPEN)
-WAITING: Final = int(GrantState.WAITING)
-CLOSED: Final = int(GrantState.CLOSED)
-HOLD_OPEN: Final = int(HoldState.OPEN)
+from farebox.ledger.accounts import BucketBook, HoldBook, Taking
+from farebox.ledger.model import MARK_EVERY, Remembered
 
 
 class NeedMore(Exception):
@@ -31,258 +16,8 @@ class NeedMore(Exception):
         super().__init__(buckets)
 
 
-class GrantBook:
-    """One grant account in memory."""
-
-    __slots__ = (
-        "changed",
-        "class_",
-        "credited",
-        "debited",
-        "expires_at",
-        "floor",
-        "id",
-        "pending",
-        "period",
-        "priority",
-        "schedule",
-        "starts_at",
-        "state",
-        "state_changed",
-    )
-
-    def __init__(
-        self,
-        id: int,  # noqa: A002 - the column's name
-        floor: int,
-        priority: int,
-        class_: int,
-        starts_at: int,
-        expires_at: int,
-        schedule: int | None,
-        period: int | None,
-        state: int,
-        pending: int,
-        debited: int,
-        credited: int,
-    ) -> None:
-        self.id = id
-        self.floor = floor
-        self.priority = priority
-        self.class_ = class_
-        self.starts_at = starts_at
-        self.expires_at = expires_at
-        self.schedule = schedule
-        self.period = period
-        self.state = state
-        self.pending = pending
-        self.debited = debited
-        self.credited = credited
-        self.changed = False
-        self.state_changed = False
-
-    def room(self) -> int:
-        """Return what may still be taken."""
-        return self.credited - self.debited - self.pending - self.floor
-
-    def copy(self) -> "GrantBook":
-        """Return a copy for undoing a failed group."""
-        twin = GrantBook.__new__(GrantBook)
-        for name in GrantBook.__slots__:
-            setattr(twin, name, getattr(self, name))
-        return twin
-
-
-def burn_order(grant: GrantBook) -> tuple[int, int, int, int]:
-    """Priority, then soonest end, then included before purchased, then oldest: a total order."""
-    return (grant.priority, grant.expires_at, grant.class_, grant.id)
-
-
-class ScheduleBook:
-    """A recurring grant in memory; `carry` is what the last period's grant had left at its end."""
-
-    __slots__ = (
-        "amount", "anchor_at", "carry", "class_", "ends_at", "id", "last_period", "next_at",
-        "priority", "rollover", "unit", "unit_count", "zone",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        id: int,  # noqa: A002 - the column's name
-        amount: int,
-        unit: Any,  # noqa: ANN401 - narrowed to a period unit when it was stored
-        unit_count: int,
-        anchor_at: int,
-        zone: str,
-        priority: int,
-        class_: int,
-        rollover: int,
-        ends_at: int,
-        last_period: int,
-        next_at: int,
-    ) -> None:
-        self.id = id
-        self.amount = amount
-        self.unit = unit
-        self.unit_count = unit_count
-        self.anchor_at = anchor_at
-        self.zone = zone
-        self.priority = priority
-        self.class_ = class_
-        self.rollover = rollover
-        self.ends_at = ends_at
-        self.last_period = last_period
-        self.next_at = next_at
-        self.carry = 0
-
-
-class HoldBook:
-    """One hold in memory. `parts` are (bucket, grant, amount); the cap's parts come after."""
-
-    __slots__ = (
-        "actor", "amount", "at", "bucket", "cap", "captured", "expires_at", "fresh", "id",
-        "on_expiry", "over_capture", "parts", "product", "sink", "state",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        id: int,  # noqa: A002 - the column's name
-        bucket: int,
-        cap: int | None,
-        sink: int,
-        amount: int,
-        captured: int,
-        state: int,
-        expires_at: int,
-        on_expiry: str,
-        over_capture: str,
-        actor: str | None,
-        product: str | None,
-        at: int,
-    ) -> None:
-        self.id = id
-        self.bucket = bucket
-        self.cap = cap
-        self.sink = sink
-        self.amount = amount
-        self.captured = captured
-        self.state = state
-        self.expires_at = expires_at
-        self.on_expiry = on_expiry
-        self.over_capture = over_capture
-        self.actor = actor
-        self.product = product
-        self.at = at
-        self.parts: list[tuple[int, int, int]] = []
-        self.fresh = False
-
-
-class BucketBook:
-    """One bucket in memory with its open grants in burn order.
-
-    `complete` says that every open grant is loaded, `horizon` until when everything due is.
-    """
-
-    __slots__ = (
-        "asset", "by_id", "complete", "credited", "debited", "entries", "floor", "frozen",
-        "grants", "head", "horizon", "id", "last_at", "later_at", "next_event_at", "order",
-        "pending", "previous", "prune", "schedules", "version", "version_read", "waiting",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        id: int,  # noqa: A002 - the column's name
-        asset: int,
-        floor: int,
-        pending: int,
-        debited: int,
-        credited: int,
-        waiting: int,
-        grants: int,
-        version: int,
-        entries: int,
-        last_at: int,
-        head: int,
-        next_event_at: int,
-        frozen: int,
-    ) -> None:
-        self.id = id
-        self.asset = asset
-        self.floor = floor
-        self.pending = pending
-        self.debited = debited
-        self.credited = credited
-        self.waiting = waiting
-        self.grants = grants
-        self.version = version
-        self.version_read = version
-        self.entries = entries
-        self.last_at = last_at
-        self.head = head
-        self.previous = head
-        self.next_event_at = next_event_at
-        self.frozen = frozen
-        self.order: list[GrantBook] = []
-        self.by_id: dict[int, GrantBook] = {}
-        self.schedules: list[ScheduleBook] = []
-        self.complete = True
-        self.horizon = 0
-        self.later_at = NO_EVENT
-        self.prune = False
-
-    def room(self) -> int:
-        """Return what may be used now, with everything due already settled."""
-        return self.credited - self.debited - self.pending - self.floor - self.waiting
-
-    def add(self, grant: GrantBook) -> None:
-        """Take a loaded or new grant in."""
-        self.by_id[grant.id] = grant
-        if grant.state == OPEN:
-            insort(self.order, grant, key=burn_order)
-
-    def close_if_spent(self, grant: GrantBook) -> None:
-        """Close a grant that has nothing left, nothing held and no credit limit."""
-        if grant.pending == 0 and grant.floor == 0 and grant.credited == grant.debited:
-            grant.state = CLOSED
-            grant.state_changed = True
-            self.grants -= 1
-            self.prune = True
-
-    def wake_at(self, at: int) -> None:
-        """Make sure that the bucket is settled at this instant."""
-        self.next_event_at = min(self.next_event_at, at)
-
-    def copy(self) -> "BucketBook":
-        """Return a deep enough copy for undoing a failed group."""
-        twin = BucketBook.__new__(BucketBook)
-        for name in BucketBook.__slots__:
-            setattr(twin, name, getattr(self, name))
-        twin.by_id = {key: grant.copy() for key, grant in self.by_id.items()}
-        twin.order = [twin.by_id[grant.id] for grant in self.order]
-        twin.schedules = []
-        for schedule in self.schedules:
-            other = ScheduleBook.__new__(ScheduleBook)
-            for name in ScheduleBook.__slots__:
-                setattr(other, name, getattr(schedule, name))
-            twin.schedules.append(other)
-        return twin
-
-
 # A journal row in the order of the transfer table's columns, without `seq` and `txid`.
 Entry = tuple[Any, ...]
-
-
-class Taking:
-    """What is left to reverse of one journal row of an earlier operation."""
-
-    __slots__ = ("bucket", "credit", "grant", "left", "line")
-
-    def __init__(self, bucket: int, grant: int, credit: int, line: int, left: int) -> None:
-        self.bucket = bucket
-        self.grant = grant
-        self.credit = credit
-        self.line = line
-        self.left = left
 
 
 class Books:
@@ -291,14 +26,14 @@ class Books:
     def __init__(self, mint: Callable[[], int]) -> None:
         self.mint = mint
         self.buckets: dict[int, BucketBook] = {}
-        self.holds: dict[int, HoldBook] = {}
+        self.hold_bucket: dict[int, int] = {}
         self.grant_bucket: dict[int, int] = {}
         self.remembered: dict[bytes, Remembered] = {}
         self.revisions: dict[str, int] = {}
         self.takings: dict[int, list[Taking]] = {}
         self.looked: dict[int, BucketBook] = {}
         self._saved: dict[int, BucketBook] | None = None
-        self._saved_holds: dict[int, tuple[int, int, int]] = {}
+        self._saved_holds: dict[int, tuple[HoldBook, int, int, int]] = {}
         self._saved_lengths: tuple[int, ...] = ()
         self._saved_takings: dict[int, list[int]] = {}
         self.forget_changes()
@@ -351,10 +86,23 @@ class Books:
         if entry % MARK_EVERY == 0:
             self.marks.append((bucket.id, entry, at, operation))
 
+    def hold(self, hold_id: int) -> HoldBook | None:
+        """Return a hold that is loaded or was made in this batch."""
+        bucket = self.buckets.get(self.hold_bucket.get(hold_id, 0))
+        return None if bucket is None else bucket.holds.get(hold_id)
+
+    def open_hold(self, hold: HoldBook) -> None:
+        """Take a new hold in."""
+        hold.fresh = True
+        self.hold_bucket[hold.id] = hold.bucket
+        self.buckets[hold.bucket].holds[hold.id] = hold
+        self.new_holds.append(hold)
+
     def change_hold(self, hold: HoldBook) -> None:
         """Declare that a hold is about to change."""
         if self._saved is not None:
-            self._saved_holds.setdefault(hold.id, (hold.state, hold.captured, hold.expires_at))
+            saved = (hold, hold.state, hold.captured, hold.expires_at)
+            self._saved_holds.setdefault(hold.id, saved)
         if not hold.fresh:
             self.changed_holds.append(hold)
 
@@ -383,15 +131,12 @@ class Books:
         for key, bucket in self._saved.items():
             if key in self.touched:
                 self.touched[key] = bucket
-        for key, (state, captured, expires_at) in self._saved_holds.items():
-            hold = self.holds[key]
+        for hold, state, captured, expires_at in self._saved_holds.values():
             hold.state, hold.captured, hold.expires_at = state, captured, expires_at
         for key, lefts in self._saved_takings.items():
             for taking, left in zip(self.takings[key], lefts, strict=True):
                 taking.left = left
         lengths = self._saved_lengths
-        for hold in self.new_holds[lengths[2] :]:
-            del self.holds[hold.id]
         del self.transfers[lengths[0] :], self.new_grants[lengths[1] :]
         del self.new_holds[lengths[2] :], self.changed_holds[lengths[3] :]
         del self.marks[lengths[4] :]

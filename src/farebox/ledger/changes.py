@@ -3,7 +3,8 @@
 from typing import Final
 
 from farebox.kernel.amounts import MAX_COUNTER
-from farebox.ledger.books import OPEN, WAITING, Books, BucketBook, GrantBook, NeedMore, Taking
+from farebox.ledger.accounts import OPEN, WAITING, BucketBook, GrantBook, Taking
+from farebox.ledger.books import Books, NeedMore
 from farebox.ledger.due import add_grant, breakage, drop_closed
 from farebox.ledger.model import (
     FOREVER,

@@ -9,21 +9,21 @@ Worked example: 10 units expire at 12:00 and 4 of them are held until 12:05. A u
 writes breakage 6 at 12:00, release 4 at 12:05 and breakage 4 at 12:05; then it decides.
 """
 
+from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
 from farebox.kernel.periods import period_at
-from farebox.ledger.books import (
+from farebox.ledger.accounts import (
     CLOSED,
     HOLD_OPEN,
     OPEN,
     WAITING,
-    Books,
     BucketBook,
     GrantBook,
     HoldBook,
-    NeedMore,
     ScheduleBook,
 )
+from farebox.ledger.books import Books, NeedMore
 from farebox.ledger.model import FOREVER, NO_EVENT, HoldState, Kind, Sink, sink_id
 
 # At one instant holds end first (what they free may expire at once), then grants end, then
@@ -41,27 +41,64 @@ def settle(books: Books, bucket: BucketBook, until: int) -> None:
     books.touch(bucket)
     operation = books.mint()
     line = 0
-    while (event := _next(books, bucket, until)) is not None:
-        due, order, subject = event
+    events = _events(bucket, until)
+    while events:
+        due, order, _, subject = heappop(events)
         at = max(due, bucket.last_at + 1)
         if order == _HOLD:
             line = end_hold(books, bucket, subject, operation, line, at, expired=True)
         elif order == _END:
-            line = _expire(books, bucket, subject, operation, line, at)
+            if subject.state == OPEN and subject.room() > 0:
+                line = _expire(books, bucket, subject, operation, line, at)
         elif order == _START:
-            subject.state = OPEN
-            subject.changed = subject.state_changed = True
-            begun = subject.room()
-            bucket.waiting -= begun
-            bucket.grants += 1
-            bucket.add(subject)
-            books.write(bucket, operation, line, Kind.START, subject.id, 0, begun, at)
-            line += 1
+            line = _start(books, bucket, subject, operation, line, at)
         else:
-            line = _begin_period(books, bucket, subject, operation, line, at, until)
+            made, line = _begin_period(books, bucket, subject, operation, line, at, until)
+            if made is not None and made.expires_at <= until:
+                heappush(events, (made.expires_at, _END, made.id, made))
+            if subject.next_at <= until:
+                heappush(events, (subject.next_at, _PERIOD, subject.id, subject))
     if bucket.prune:
         drop_closed(bucket)
-    bucket.next_event_at = _wake(books, bucket, until)
+    bucket.next_event_at = _wake(bucket, until)
+
+
+def _events(bucket: BucketBook, until: int) -> list[tuple[int, int, int, Any]]:
+    """Return a heap of what is due: the instant, the order at that instant, and the subject."""
+    events: list[tuple[int, int, int, Any]] = [
+        (hold.expires_at, _HOLD, hold.id, hold)
+        for hold in bucket.holds.values()
+        if hold.state == HOLD_OPEN and hold.expires_at <= until
+    ]
+    for grant in bucket.by_id.values():
+        if grant.state == OPEN and grant.expires_at <= until:
+            events.append((grant.expires_at, _END, grant.id, grant))
+        elif grant.state == WAITING and grant.starts_at <= until:
+            events.append((grant.starts_at, _START, grant.id, grant))
+            if grant.expires_at <= until:
+                events.append((grant.expires_at, _END, grant.id, grant))
+    events += [
+        (schedule.next_at, _PERIOD, schedule.id, schedule)
+        for schedule in bucket.schedules
+        if schedule.next_at <= until
+    ]
+    heapify(events)
+    return events
+
+
+def _start(
+    books: Books, bucket: BucketBook, grant: GrantBook, operation: int, line: int, at: int
+) -> int:
+    """Let a waiting grant begin."""
+    grant.state = OPEN
+    grant.changed = grant.state_changed = True
+    begun = grant.room()
+    bucket.waiting -= begun
+    bucket.grants += 1
+    bucket.add(grant)
+    books.write(bucket, operation, line, Kind.START, grant.id, 0, begun, at)
+    bucket.close_if_spent(grant)
+    return line + 1
 
 
 def drop_closed(bucket: BucketBook) -> None:
@@ -70,33 +107,11 @@ def drop_closed(bucket: BucketBook) -> None:
     bucket.prune = False
 
 
-def _next(books: Books, bucket: BucketBook, until: int) -> tuple[int, int, Any] | None:
-    """Return the earliest due event: its instant, its order, and its hold, grant or schedule."""
-    found: Any = None
-    for hold in books.holds.values():
-        if hold.bucket == bucket.id and hold.state == HOLD_OPEN and hold.expires_at <= until:
-            candidate: Any = (hold.expires_at, _HOLD, hold.id, hold)
-            found = candidate if found is None or candidate[:3] < found[:3] else found
-    for grant in bucket.by_id.values():
-        if grant.state == OPEN and grant.expires_at <= until and grant.room() > 0:
-            candidate = (grant.expires_at, _END, grant.id, grant)
-        elif grant.state == WAITING and grant.starts_at <= until:
-            candidate = (grant.starts_at, _START, grant.id, grant)
-        else:
-            continue
-        found = candidate if found is None or candidate[:3] < found[:3] else found
-    for schedule in bucket.schedules:
-        if schedule.next_at <= until:
-            candidate = (schedule.next_at, _PERIOD, schedule.id, schedule)
-            found = candidate if found is None or candidate[:3] < found[:3] else found
-    return None if found is None else (found[0], found[1], found[3])
-
-
-def _wake(books: Books, bucket: BucketBook, until: int) -> int:
+def _wake(bucket: BucketBook, until: int) -> int:
     """Return when the bucket must be settled next."""
     wake = bucket.later_at if bucket.later_at > until else NO_EVENT
-    for hold in books.holds.values():
-        if hold.bucket == bucket.id and hold.state == HOLD_OPEN:
+    for hold in bucket.holds.values():
+        if hold.state == HOLD_OPEN:
             wake = min(wake, hold.expires_at)
     for grant in bucket.by_id.values():
         if grant.state == OPEN and grant.expires_at > until:
@@ -149,7 +164,7 @@ def _begin_period(
     line: int,
     at: int,
     until: int,
-) -> int:
+) -> tuple[GrantBook | None, int]:
     """Make the grant of the period that begins.
 
     Of a long idle time only the last `KEPT_PERIODS` are written into the journal, so that a touch
@@ -166,12 +181,13 @@ def _begin_period(
     amount = schedule.amount + carry
     if (until - period.end_us) // (period.end_us - period.start_us) > KEPT_PERIODS:
         schedule.carry = amount
-        return line
+        return None, line
     grant = GrantBook(
         books.mint(), 0, schedule.priority, schedule.class_, period.start_us,
         min(period.end_us, schedule.ends_at), schedule.id, period.index, OPEN, 0, 0, amount,
     )  # fmt: skip
-    return add_grant(books, bucket, grant, operation, line, at, sink_id(bucket.asset, Sink.WORLD))
+    world = sink_id(bucket.asset, Sink.WORLD)
+    return grant, add_grant(books, bucket, grant, operation, line, at, world)
 
 
 def add_grant(

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from farebox.ledger.books import HOLD_OPEN, Books, BucketBook, HoldBook, NeedMore
+from farebox.ledger.accounts import HOLD_OPEN, BucketBook, HoldBook
+from farebox.ledger.books import Books, NeedMore
 from farebox.ledger.due import drop_closed, end_hold
 from farebox.ledger.model import (
     FOREVER,
@@ -59,9 +60,7 @@ def hold(books: Books, command: Hold, operation: int, now: int) -> Outcome:
     line = _reserve(books, bucket, made, operation, 0, at, command.meta)
     if source.cap is not None:
         _reserve(books, books.buckets[source.cap], made, operation, line, at, command.meta)
-    made.fresh = True
-    books.holds[operation] = made
-    books.new_holds.append(made)
+    books.open_hold(made)
     return Applied(
         operation=operation,
         at=at,
@@ -122,15 +121,15 @@ def _reserve(
 
 def _found(books: Books, hold_id: int, now: int) -> tuple[HoldBook, BucketBook] | Outcome:
     """Return an open hold and its settled bucket, or how the hold has ended."""
-    known = books.holds.get(hold_id)
-    if known is None:
+    owner = books.hold_bucket.get(hold_id)
+    if owner is None:
         return _NO_HOLD
-    bucket = opened(books, known.bucket, now)
-    if bucket is None:
-        raise NeedMore(known.bucket)
+    bucket = opened(books, owner, now)
+    known = books.hold(hold_id)
+    if bucket is None or known is None:
+        raise NeedMore(owner)
     if known.cap is not None and known.cap not in books.buckets:
         raise NeedMore(known.cap)
-    known = books.holds[hold_id]
     if known.state != HOLD_OPEN:
         return _RESOLVED[int(known.state)]
     if bucket.frozen == 2:  # noqa: PLR2004 - a fault, see uses.FAULT
@@ -208,9 +207,7 @@ def _hold_on(
     line = _reserve(books, bucket, made, operation, line, at, None)
     if known.cap is not None:
         _reserve(books, books.buckets[known.cap], made, operation, line, at, None)
-    made.fresh = True
-    books.holds[operation] = made
-    books.new_holds.append(made)
+    books.open_hold(made)
     return made
 
 

@@ -14,9 +14,10 @@ import sqlalchemy as sa
 
 from farebox.kernel.refusals import ValueRefused
 from farebox.ledger import store
-from farebox.ledger.books import BucketBook
+from farebox.ledger.accounts import BucketBook
+from farebox.ledger.loading import Memory
 from farebox.ledger.model import BucketUnknown, Kind, Look, Source
-from farebox.ledger.service import Ledger, Memory, request
+from farebox.ledger.service import Ledger, request
 from farebox.storage import Tx
 
 LONGEST_PAGE: Final = 1000

@@ -1,7 +1,7 @@
 """The ledger's front door: load, decide, write. Takes a transaction and never commits one."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -12,8 +12,9 @@ from farebox.kernel.amounts import Asset, checked_amount
 from farebox.kernel.periods import Unit
 from farebox.kernel.refusals import TryAgain, ValueRefused
 from farebox.ledger import store
-from farebox.ledger.books import Books, BucketBook, HoldBook, NeedMore
+from farebox.ledger.books import Books, NeedMore
 from farebox.ledger.decide import decide
+from farebox.ledger.loading import Memory, Needs, load
 from farebox.ledger.model import (
     CREDIT_PRIORITY,
     FOREVER,
@@ -22,22 +23,11 @@ from farebox.ledger.model import (
     AssetDiffers,
     AssetUnknown,
     BucketUnknown,
-    Capture,
     Command,
-    Freeze,
-    Grant,
     GrantState,
-    Hold,
-    Look,
-    Move,
     Outcome,
-    Pin,
-    Release,
     Request,
-    Reverse,
     Sink,
-    Use,
-    Void,
     sink_id,
 )
 from farebox.storage import Tx
@@ -89,82 +79,6 @@ def request(
         ),
         guards=guards,
     )
-
-
-class Memory:
-    """Books kept from one batch to the next; trusted only as far as versions and epoch say."""
-
-    def __init__(self) -> None:
-        self.buckets: dict[int, BucketBook] = {}
-        self.holds: dict[int, HoldBook] = {}
-        self.revisions: dict[str, int] = {}
-        self.epoch: object | None = None
-
-    def forget(self) -> None:
-        """Forget everything: what was kept may no longer be true."""
-        self.__init__()  # type: ignore[misc]
-
-    def keep(self, books: Books, epoch: object | None) -> None:
-        """Keep a batch's books after its commit."""
-        if len(self.buckets) > MOST_BUCKETS_REMEMBERED or len(self.holds) > MOST_BUCKETS_REMEMBERED:
-            self.forget()
-        self.buckets.update(books.buckets)
-        for key, hold in books.holds.items():
-            if hold.state == 1:
-                self.holds[key] = hold
-            else:
-                self.holds.pop(key, None)
-        if epoch is not None:
-            self.revisions.update(books.revisions)
-        self.epoch = epoch
-
-
-class _Needs:
-    """What a batch must have loaded, gathered from its commands."""
-
-    def __init__(self, tx: Tx, requests: Sequence[Request]) -> None:
-        self.buckets: set[int] = set()
-        self.grants: set[int] = set()
-        self.reversals: set[int] = set()
-        self.holds: set[int] = set()
-        own = {operation for request in requests for operation in request.operations}
-        for one in requests:
-            for command in one.commands:
-                self._add(command)
-        self.holds -= own
-        self.digests = {r.digest for r in requests if r.digest is not None}
-        self.subjects = {subject for r in requests for subject, _ in r.guards}
-        self._resolve(tx)
-
-    def _add(self, command: Command) -> None:
-        match command:
-            case Use(sources=sources) | Hold(sources=sources) | Look(sources=sources):
-                for source in sources:
-                    self.buckets.add(source.bucket)
-                    if source.cap is not None:
-                        self.buckets.add(source.cap)
-            case Grant(bucket=bucket) | Freeze(bucket=bucket):
-                self.buckets.add(bucket)
-            case Move(source=source_id, target=target_id):
-                self.buckets |= {source_id, target_id}
-            case Capture(hold=hold) | Release(hold=hold) | Pin(hold=hold):
-                self.holds.add(hold)
-            case Void(grant=grant):
-                self.grants.add(grant)
-            case Reverse(operation=operation):
-                self.reversals.add(operation)
-            case _:
-                pass
-
-    def _resolve(self, tx: Tx) -> None:
-        """Find the buckets behind holds, grants and operations; these never change."""
-        for _, bucket, cap in store.buckets_of_holds(tx, sorted(self.holds)):
-            self.buckets |= {bucket} if cap is None else {bucket, cap}
-        self.grant_bucket = dict(store.buckets_of_grants(tx, sorted(self.grants)))
-        self.buckets.update(self.grant_bucket.values())
-        if self.reversals:
-            takings = store.takings_of(tx, sorted(self.reversals))
-            self.buckets.update(t.bucket for ts in takings.values() for t in ts)
 
 
 class Ledger:
@@ -294,23 +208,23 @@ class Ledger:
         Without `writes` nothing is locked or written: for looks alone. These may ask about a later
         instant (`until`) and for every open grant of their buckets (`everything`).
         """
-        needs = _Needs(tx, requests)
+        needs = Needs(tx, requests)
         far: set[int] = set(needs.buckets) if everything else set()
         for _ in range(_ROUNDS):
             books = Books(self._mint)
             try:
-                self._load(tx, needs, memory, books, far, until=until, lock=writes)
+                load(tx, needs, memory, books, far, until=until, lock=writes)
                 outcomes = decide(books, requests, max(tx.now_us, until))
                 if writes:
                     store.write_changes(tx, books)
             except NeedMore as more:
                 needs.buckets.update(more.buckets)
                 far.update(more.buckets)
-                _drop(memory, books)
+                memory.drop(books)
                 continue
             except BaseException as error:
                 error.touched_buckets = tuple(books.touched)  # type: ignore[attr-defined]
-                _drop(memory, books)
+                memory.drop(books)
                 raise
             if not writes:
                 # What was settled for a look is not in the database: it must not be remembered.
@@ -318,100 +232,8 @@ class Ledger:
                 for key in books.touched:
                     memory.buckets.pop(key, None)
                     books.buckets.pop(key, None)
-                for hold in books.changed_holds:
-                    memory.holds.pop(hold.id, None)
-                    books.holds.pop(hold.id, None)
             return outcomes, books
         raise TryAgain
-
-    def _load(
-        self,
-        tx: Tx,
-        needs: _Needs,
-        memory: Memory,
-        books: Books,
-        far: set[int],
-        *,
-        until: int,
-        lock: bool,
-    ) -> None:
-        epoch = tx.epoch
-        trusted = epoch is not None and epoch == memory.epoch
-        if not trusted:
-            memory.revisions.clear()
-        fresh = self._fresh_buckets(tx, needs.buckets, memory, books, trusted=trusted, lock=lock)
-        now = tx.now_us
-        until = (
-            max([now, until, *(bucket.last_at for bucket in books.buckets.values())])
-            + LOOK_AHEAD_US
-        )
-        # A remembered bucket on which something falls due now is read anew, with what is due.
-        overdue = [
-            bucket.id
-            for bucket in books.buckets.values()
-            if bucket.horizon and bucket.next_event_at <= max(now, bucket.last_at) + 1000
-        ]
-        for bucket in store.lock_buckets(tx, sorted(overdue), lock=lock):
-            books.buckets[bucket.id] = bucket
-            fresh.append(bucket)
-        if fresh:
-            near = [bucket for bucket in fresh if bucket.id not in far]
-            store.load_grants(tx, near, until, everything=False)
-            beyond = [bucket for bucket in fresh if bucket.id in far]
-            store.load_grants(tx, beyond, until, everything=True)
-        due = [bucket.id for bucket in fresh if bucket.next_event_at <= until]
-        missing = [key for key in needs.holds if key not in books.holds]
-        if missing or due:
-            store.load_holds(tx, books, sorted(missing), due, until)
-        self._load_named(tx, needs, memory, books)
-
-    def _fresh_buckets(
-        self,
-        tx: Tx,
-        wanted: Iterable[int],
-        memory: Memory,
-        books: Books,
-        *,
-        trusted: bool,
-        lock: bool,
-    ) -> list[BucketBook]:
-        """Take remembered buckets where they still hold, lock and read the others."""
-        ask = []
-        for key in wanted:
-            kept = memory.buckets.get(key) if trusted else None
-            if kept is None:
-                ask.append(key)
-            else:
-                books.buckets[key] = kept
-        fresh = []
-        for bucket in store.lock_buckets(tx, sorted(ask), lock=lock):
-            kept = memory.buckets.get(bucket.id)
-            if kept is not None and kept.version == bucket.version:
-                books.buckets[bucket.id] = kept
-            else:
-                books.buckets[bucket.id] = bucket
-                fresh.append(bucket)
-        changed = {bucket.id for bucket in fresh}
-        for key, hold in memory.holds.items():
-            if hold.bucket in books.buckets and hold.bucket not in changed:
-                books.holds[key] = hold
-        return fresh
-
-    def _load_named(self, tx: Tx, needs: _Needs, memory: Memory, books: Books) -> None:
-        if needs.digests:
-            books.remembered = store.remembered(tx, sorted(needs.digests))
-        unknown = sorted(needs.subjects - memory.revisions.keys())
-        if unknown:
-            found = store.revisions_of(tx, unknown)
-            memory.revisions.update((subject, found.get(subject, 0)) for subject in unknown)
-        books.revisions = memory.revisions
-        if needs.grants:
-            books.grant_bucket = needs.grant_bucket
-            store.load_named_grants(tx, books, needs.grants)
-        if needs.reversals:
-            books.takings = store.takings_of(tx, sorted(needs.reversals))
-            named = [t.grant for takings in books.takings.values() for t in takings]
-            store.load_named_grants(tx, books, named)
 
     # -- subjects' revisions ---------------------------------------------------------------------
 
@@ -437,14 +259,6 @@ class Ledger:
             .values(frozen=2, version=store.account.c.version + 1)
         )
         tx.run(statement)
-
-
-def _drop(memory: Memory, books: Books) -> None:
-    """Forget books that were worked on in vain."""
-    for key in books.buckets:
-        memory.buckets.pop(key, None)
-    for key in books.holds:
-        memory.holds.pop(key, None)
 
 
 def _sink_row(number: int, asset_number: int, name: str) -> tuple[object, ...]:

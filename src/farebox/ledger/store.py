@@ -7,15 +7,8 @@ import msgspec
 import sqlalchemy as sa
 
 from farebox.kernel.refusals import TryAgain
-from farebox.ledger.books import (
-    CLOSED,
-    Books,
-    BucketBook,
-    GrantBook,
-    HoldBook,
-    ScheduleBook,
-    Taking,
-)
+from farebox.ledger.accounts import CLOSED, BucketBook, GrantBook, HoldBook, ScheduleBook, Taking
+from farebox.ledger.books import Books
 from farebox.ledger.model import FOREVER, AccountKind, GrantState, Kind, Outcome, Remembered
 from farebox.storage import Tx
 
@@ -206,7 +199,10 @@ def load_holds(tx: Tx, books: Books, ids: Sequence[int], due: Sequence[int], unt
     )
     for hold_id, _, owner, grant, amount in sorted(parts):
         found[hold_id].parts.append((owner, grant, amount))
-    books.holds.update(found)
+    for book in found.values():
+        if book.bucket in books.buckets:
+            books.hold_bucket[book.id] = book.bucket
+            books.buckets[book.bucket].holds.setdefault(book.id, book)
     open_parts = [part[1] for book in found.values() if book.state == 1 for part in book.parts]
     load_named_grants(tx, books, open_parts)
 

@@ -1,7 +1,8 @@
 """Drawing on buckets: use, use at most, and looking at what a use would meet."""
 
 from farebox.kernel.amounts import MAX_AMOUNT
-from farebox.ledger.books import Books, BucketBook, NeedMore
+from farebox.ledger.accounts import BucketBook
+from farebox.ledger.books import Books, NeedMore
 from farebox.ledger.due import drop_closed, settle
 from farebox.ledger.model import (
     Applied,
