@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from tests.edge.model import Model
-from tests.edge.stage import Asgi, Stage, Wsgi
+from tests.edge.stage import Stage
+from tests.edge.visits import Asgi, Wsgi
 
 EDGE_KEY = "edge-key-for-the-tests-0123456789abcdef"
 

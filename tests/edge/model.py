@@ -190,7 +190,7 @@ class Model:
         wanted = hold["quantity"] if asked.quantity is None else asked.quantity
         above = max(wanted - hold["quantity"], 0)
         if above and hold["over_capture"] == "deny":
-            raise Problem(409, "over_capture")
+            raise Problem(402, "over_capture")
         taken = wanted - above
         hold["state"] = "captured"
         return {

@@ -7,21 +7,14 @@ import pytest
 
 from farebox.edge import Charging
 from farebox.edge.asgi import AccManMiddleware, Message
-from tests.edge.stage import CAPTURE, DECIDE, Service, asgi_visit, scope_of
+from tests.edge.stage import CAPTURE, DECIDE
+from tests.edge.visits import Service, accman, asgi_visit, costing, scope_of
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 
 
 def body(chunk, *, more=False):
     return {"type": "http.response.body", "body": chunk, "more_body": more}
-
-
-def costing(cost, **terms):
-    return Charging(cost=lambda request, response: cost, **terms)
-
-
-def accman(credential):
-    return [("ACCMAN", credential)]
 
 
 def played(stage, app, charging, story):

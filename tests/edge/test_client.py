@@ -175,7 +175,6 @@ def test_refusal_is_not_asked_for_again(stage, send):
         (httpx2.Response(502, content=b"<html>"), FareboxUnavailable, "502"),
         (httpx2.Response(403, content=b"<html>"), Refused, "403 unknown"),
         (httpx2.Response(403, json={"code": "role_missing"}), Refused, "403 role_missing"),
-        (httpx2.Response(409, json={"code": "idempotency_key_in_use"}), FareboxUnavailable, "409"),
     ],
 )
 def test_strange_answer_is_an_error_and_no_value(response, error, says):

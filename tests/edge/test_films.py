@@ -6,7 +6,7 @@ import pytest
 
 from farebox.demo.films import CHARGING, FILMS, Films
 from farebox.edge.asgi import AccManMiddleware
-from tests.edge.stage import asgi_visit
+from tests.edge.visits import asgi_visit
 
 
 @pytest.fixture

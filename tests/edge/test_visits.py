@@ -3,15 +3,7 @@
 import pytest
 
 from farebox.edge import Charging
-from tests.edge.stage import CAPTURE, DECIDE, RELEASE, Answer, Service, Wsgi
-
-
-def costing(cost, **terms):
-    return Charging(cost=lambda request, response: cost, **terms)
-
-
-def accman(credential):
-    return [("ACCMAN", credential)]
+from tests.edge.visits import Answer, Service, Wsgi, accman, costing
 
 
 def test_visit_is_charged_once_and_answers_with_the_balance(stage, protocol):
@@ -35,85 +27,6 @@ def test_each_of_three_visits_is_charged(stage, protocol):
 
     assert balances == [19, 14, 12]
     assert stage.charges(credential) == [1, 5, 2]
-
-
-@pytest.mark.parametrize("name", ["ACCMAN", "accman", "AccMan", "aCCmAN"])
-def test_header_name_is_read_in_any_case(stage, protocol, name):
-    credential = stage.open(20)
-
-    answer = protocol.visit(Service(), costing(1), headers=[(name, credential)])
-
-    assert answer.balance == 19
-
-
-@pytest.mark.parametrize(
-    "credential",
-    [
-        "a b",
-        'quo"ted',
-        "100%",
-        "a+b&c=d;e#f?g/h",
-        "!$'()*,:@[]{}|\\^`~<>",
-        "касса-7",
-        "映画",
-        "é",
-        "x" * 500,
-    ],
-)
-def test_any_visible_string_is_a_credential(stage, protocol, credential):
-    credential = stage.open(20, f"{stage.unique}{credential}")
-
-    answer = protocol.visit(Service(), costing(1), headers=accman(credential))
-
-    assert (answer.status, answer.balance) == (200, 19)
-
-
-def test_latin_1_bytes_are_the_same_credential_as_their_utf_8(stage, protocol):
-    credential = stage.open(20, f"{stage.unique}é")
-
-    answer = protocol.visit(Service(), costing(1), headers=accman(credential.encode("latin-1")))
-
-    assert answer.balance == 19
-
-
-@pytest.mark.parametrize("headers", [[], [("ACCMAN", "")], [("ACCMAN", "  ")], [("Accman-X", "y")]])
-def test_visit_without_credential_is_401(stage, protocol, headers):
-    service = Service()
-
-    answer = protocol.visit(service, costing(1), headers=headers)
-
-    assert (answer.status, answer.problem) == (401, "credential_missing")
-    assert answer.every("www-authenticate") == ["ACCMAN"]
-    assert service.calls == 0
-
-
-@pytest.mark.parametrize("credential", ["nobody", "x" * 8193])
-def test_visit_with_unknown_account_is_401(stage, protocol, credential):
-    service = Service()
-
-    answer = protocol.visit(service, costing(1), headers=accman(credential))
-
-    assert (answer.status, answer.problem, answer.balance) == (401, "account_unknown", None)
-    assert service.calls == 0
-
-
-@pytest.mark.parametrize(("balance", "maximum"), [(0, None), (4, 5)])
-def test_insufficient_balance_is_402_with_the_balance(stage, protocol, balance, maximum):
-    credential = stage.open(5)
-    stage.open(balance - 5, credential)
-    service = Service()
-
-    answer = protocol.visit(service, costing(1, maximum_cost=maximum), headers=accman(credential))
-
-    assert (answer.status, answer.problem) == (402, "insufficient_balance")
-    assert answer.balance == balance
-    assert (service.calls, stage.tot(credential)) == (0, balance)
-
-
-def test_refusals_are_not_cached(stage, protocol):
-    answer = protocol.visit(Service(), costing(1), headers=accman("nobody"))
-
-    assert answer.every("cache-control") == ["no-store"]
 
 
 def test_cost_sees_the_request_and_the_response(stage, protocol):
@@ -346,87 +259,6 @@ def test_of_100_visits_at_once_exactly_30_are_paid_by_a_balance_of_30(stage, pro
     assert (service.calls, stage.tot(credential)) == (30, 0)
     assert stage.charges(credential) == [1] * 30
     assert min(a.balance for a in answers if a.status == 200) == 0
-
-
-@pytest.mark.parametrize("losses", [1, 3])
-def test_capture_whose_answer_is_lost_is_repeated_and_charged_once(stage, protocol, losses):
-    credential = stage.open(20)
-    stage.way.lose[CAPTURE] = losses
-
-    answer = protocol.visit(Service(), costing(3), headers=accman(credential))
-
-    assert (answer.status, answer.balance) == (200, 17)
-    assert stage.charges(credential) == [3]
-    assert stage.pauses == sorted(set(stage.pauses))
-    assert len(stage.pauses) == losses
-
-
-@pytest.mark.parametrize("path", [DECIDE, CAPTURE])
-@pytest.mark.parametrize("fault", ["lose", "block", "fail"])
-def test_one_fault_on_the_way_is_not_seen_by_the_client(stage, protocol, path, fault):
-    credential = stage.open(20)
-    getattr(stage.way, fault)[path] = 1
-
-    answer = protocol.visit(Service(), costing(3), headers=accman(credential))
-
-    assert (answer.status, answer.balance) == (200, 17)
-    assert (stage.tot(credential), stage.charges(credential)) == (17, [3])
-
-
-@pytest.mark.parametrize("fault", ["block", "fail"])
-def test_answer_is_withheld_when_the_capture_fails_for_good(stage, protocol, fault):
-    credential = stage.open(20)
-    getattr(stage.way, fault)[CAPTURE] = 100
-
-    answer = protocol.visit(Service(), costing(3, hold_seconds=60), headers=accman(credential))
-
-    assert (answer.status, answer.problem) == (503, "accounting_unavailable")
-    assert b"hello" not in answer.body
-    assert stage.way.sent[CAPTURE] == 4
-    stage.move_clock(60)
-    assert (stage.tot(credential), stage.charges(credential)) == (20, [])
-
-
-def test_service_does_not_run_when_farebox_is_down(stage, protocol):
-    stage.way.block[DECIDE] = 100
-    service = Service()
-
-    answer = protocol.visit(service, costing(3), headers=accman("anybody"))
-
-    assert (answer.status, answer.problem) == (503, "accounting_unavailable")
-    assert service.calls == 0
-
-
-def test_wrong_key_of_the_service_is_not_the_clients_fault(stage, protocol):
-    stage.key = "not-the-key"
-
-    answer = protocol.visit(Service(), costing(3), headers=accman("anybody"))
-
-    assert (answer.status, answer.problem) == (503, "accounting_unavailable")
-
-
-def test_lost_release_leaves_a_hold_that_expires(stage, protocol):
-    credential = stage.open(20)
-    stage.way.block[RELEASE] = 100
-
-    answer = protocol.visit(
-        Service(status=500), costing(3, hold_seconds=30), headers=accman(credential)
-    )
-
-    assert (answer.status, answer.balance) == (500, None)
-    assert stage.tot(credential) == 0
-    stage.move_clock(30)
-    assert stage.tot(credential) == 20
-
-
-def test_service_slower_than_the_hold_is_not_charged_and_its_answer_is_withheld(stage, protocol):
-    credential = stage.open(20)
-    service = Service(meanwhile=lambda: stage.move_clock(10))
-
-    answer = protocol.visit(service, costing(3, hold_seconds=10), headers=accman(credential))
-
-    assert (answer.status, answer.problem) == (503, "hold_expired")
-    assert (stage.tot(credential), stage.charges(credential)) == (20, [])
 
 
 def test_streamed_visit_is_charged_by_its_head(stage, protocol):

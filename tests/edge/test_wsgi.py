@@ -7,17 +7,9 @@ import pytest
 
 from farebox.edge import Charging
 from farebox.edge.wsgi import AccManMiddleware
-from tests.edge.stage import WsgiServer, environment_of, wsgi_visit
+from tests.edge.visits import WsgiServer, accman, costing, environment_of, wsgi_visit
 
 PLAIN = [("Content-Type", "text/plain")]
-
-
-def costing(cost, **terms):
-    return Charging(cost=lambda request, response: cost, **terms)
-
-
-def accman(credential):
-    return [("ACCMAN", credential)]
 
 
 class Result:

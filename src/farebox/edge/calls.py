@@ -9,7 +9,7 @@ async client both take calls, so that each verb exists once:
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -26,9 +26,6 @@ from farebox.contracts.decisions import (
     ReleaseResult,
 )
 from farebox.edge.errors import FareboxUnavailable, Refused
-
-KEY_AT_WORK: Final = "idempotency_key_in_use"
-"""The code of the 409 that says: the first sending of this very call is still being worked on."""
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -146,8 +143,7 @@ def read_answer(call: Call[T_co], *, status: int, content: bytes) -> T_co:
     except msgspec.DecodeError:
         problem = _ProblemSeen()
     detail = problem.detail or problem.title or f"status {status}"
-    clients_fault = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
-    if clients_fault and problem.code != KEY_AT_WORK:
+    if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
         raise Refused(code=problem.code, status=status, detail=detail)
     # A redirect lands here too: it is a wrong base URL or a proxy at work, and is not followed,
     # because the credential would follow it.

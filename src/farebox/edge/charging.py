@@ -115,11 +115,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
 # The status of a denial at a gateway. What is not listed is a rule about this consumer: 403.
 _STATUS_OF_DENIAL: Final = {
     "account_unknown": 401,
-    "credential_unknown": 401,
-    "credential_revoked": 401,
-    "credential_expired": 401,
+    "consumer_unknown": 401,
     "bucket_empty": 402,
     "no_bucket": 402,
+    "member_cap_reached": 402,
     "rate_limited": 429,
     "quota_exceeded": 429,
     "concurrency_exceeded": 429,
@@ -240,15 +239,14 @@ def _whole_cost(cost: int) -> int:
 def _denied(decision: Decision) -> Answer:
     if decision.allowed:  # a hold of nothing: there was nothing available
         return _insufficient(balance=0)
-    status = _STATUS_OF_DENIAL.get(decision.code, 403)
-    if status == HTTPStatus.PAYMENT_REQUIRED:
+    if decision.code in {"bucket_empty", "no_bucket"}:
         return _insufficient(balance=decision.remaining)
     if decision.code == "account_unknown":
         detail = "There is no account with this credential."
     else:
         detail = f"The account may not be used: {decision.code}."
     return answer_with_problem(
-        status=status, code=decision.code, detail=detail, balance=decision.remaining
+        status=_STATUS_OF_DENIAL.get(decision.code, 403), code=decision.code, detail=detail
     )
 
 
