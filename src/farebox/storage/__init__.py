@@ -2,7 +2,7 @@
 
 from farebox.storage.database import Database, Problem, Tx, problem_of
 from farebox.storage.migrations import MigrationRefused, migrate, pending
-from farebox.storage.opening import open_database
+from farebox.storage.opening import open_database, url_of_file
 
 __all__ = [
     "Database",
@@ -13,4 +13,5 @@ __all__ = [
     "open_database",
     "pending",
     "problem_of",
+    "url_of_file",
 ]

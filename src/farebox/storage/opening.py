@@ -10,6 +10,11 @@ from farebox.storage.database import Database
 from farebox.storage.sqlite import SqliteDatabase
 
 
+def url_of_file(path: Path) -> str:
+    """Return the URL of an embedded database in a file."""
+    return f"sqlite:///{path.resolve()}"
+
+
 def open_database(name: str, url: str, clock: Clock) -> Database:
     """Open `sqlite:///path` or `postgresql://...`; refuses other URLs (`settings_invalid`)."""
     try:

@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from farebox.access.consumers.service_tokens import TokenVerifier
+from farebox.access.flows.callers import Callers
 from farebox.access.flows.decide import Decider
 from farebox.access.flows.sign_in import principal_of_token
 from farebox.kernel.clock import SystemClock
@@ -39,9 +40,8 @@ class Services:
         self.verifier = TokenVerifier(settings.issuers, self.clock).start()
         self.lane = Lane(self.database, self.ledger, on_alarm=self._alarm)
         self.looks = Lane(self.database, self.ledger, writes=False)
-        self.decider = Decider(
-            self.database, self.lane, self.looks, self.pepper, self._principal_of_token
-        )
+        self.callers = Callers(self.database, self.pepper, self._principal_of_token)
+        self.decider = Decider(self.database, self.lane, self.looks, self.callers)
         self._stop = threading.Event()
         self._upkeep = threading.Thread(target=self._keep_up, name="upkeep", daemon=True)
         self._upkeep.start()

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from farebox.access.consumers.model import Issuer
 from farebox.kernel.refusals import SettingsRefused
+from farebox.storage import url_of_file
 
 PREFIX: Final = "FAREBOX_"
 CONFIG: Final = "FAREBOX_CONFIG"
@@ -27,8 +28,8 @@ _OTHERS: Final = frozenset({CONFIG, "FAREBOX_GOLDEN_DIR", "FAREBOX_PROFILE"})
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a Farebox is started with.
 
-    `data` is the folder of the SQLite databases; `access_database_url` puts the access database
-    elsewhere (`postgresql://...`). `admin_key` is the first admin's key (at least 32 characters);
+    `data` is the folder of the embedded databases; `access_database_url` puts the access database
+    elsewhere (on a server). `admin_key` is the first admin's key (at least 32 characters);
     without one the first start generates a key and prints it once. `public_url` is what access
     keys name as their issuer. `test_clock` makes the clock movable.
     """
@@ -49,7 +50,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         """Return the URL of the access database."""
         if self.access_database_url is not None:
             return self.access_database_url
-        return f"sqlite:///{Path(self.data).resolve() / 'access.db'}"
+        return url_of_file(Path(self.data) / "access.db")
 
     @property
     def issuer(self) -> str:

@@ -1,0 +1,107 @@
+"""Callers in memory: whose credential was shown.
+
+Keys are looked up by their HMAC; an unknown one is remembered for a second, so that a stranger's
+tries cost the database little and a new key works soon. What is kept here is never trusted alone:
+each decision compares the revision of whoever the credential belongs to.
+"""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from farebox.access.decisions.model import Principal
+from farebox.access.decisions.service import find_credential
+from farebox.kernel.refusals import Refusal
+from farebox.ledger.model import FOREVER
+from farebox.platform.model import Permission
+from farebox.platform.rules import checksum_ok, may
+from farebox.storage import Database
+
+MOST_REMEMBERED: Final = 100_000
+UNKNOWN_KEY_SECONDS: Final = 1.0
+_DOTS: Final = 2  # a JWT has three parts
+
+
+class CredentialInvalid(Refusal):
+    """The credential is unknown, expired or revoked."""
+
+    code = "credential_invalid"
+
+
+class Caller(msgspec.Struct, frozen=True):
+    """A known credential's owner, prepared for deciding. `guard` is the owner's id and revision."""
+
+    kind: str
+    guard: tuple[str, int]
+    decides: bool
+    resolves: bool
+    expires_at: int
+
+
+class Callers:
+    """The credentials that one process has seen."""
+
+    def __init__(
+        self,
+        database: Database,
+        pepper: bytes,
+        principal_of_token: Callable[[str], Principal | None] | None = None,
+    ) -> None:
+        self._database = database
+        self._pepper = pepper
+        self._principal_of_token = principal_of_token
+        self._kept: dict[bytes, Caller] = {}
+        self._unknown: dict[bytes, float] = {}
+
+    def digest(self, key: str) -> bytes:
+        """Return the digest that a key is remembered under."""
+        return hmac.digest(self._pepper, key.encode("utf-8", "surrogatepass"), "sha256")
+
+    def known(self, key: str) -> Caller | None:
+        """Return whose credential this is if it is remembered and not expired."""
+        found = self._kept.get(self.digest(key))
+        if found is None or found.expires_at == FOREVER:
+            return found
+        return found if found.expires_at > self._database.clock.now_us() else None
+
+    async def find(self, key: str) -> Caller:
+        """Return whose credential this is; refuses (`credential_invalid`) what is not known."""
+        digest = self.digest(key)
+        if not checksum_ok(key) or self._unknown.get(digest, 0.0) > time.monotonic():
+            raise CredentialInvalid
+        found = await asyncio.to_thread(self._load, key, digest)
+        if found is None:
+            make_room(self._unknown)
+            self._unknown[digest] = time.monotonic() + UNKNOWN_KEY_SECONDS
+            raise CredentialInvalid
+        make_room(self._kept)
+        made = self._kept[digest] = Caller(
+            kind=found.kind,
+            guard=(found.id, found.revision),
+            decides=found.kind == "consumer" or may(found, Permission.DECIDE),
+            resolves=may(found, Permission.RESOLVE),
+            expires_at=FOREVER if found.expires_at is None else found.expires_at,
+        )
+        return made
+
+    def forget(self, key: str) -> None:
+        """Forget one credential."""
+        self._kept.pop(self.digest(key), None)
+
+    def _load(self, key: str, digest: bytes) -> Principal | None:
+        with self._database.read() as tx:
+            found = find_credential(tx, digest)
+        if found is None and self._principal_of_token is not None and key.count(".") == _DOTS:
+            return self._principal_of_token(key)
+        return found
+
+
+def make_room(kept: dict[Any, Any]) -> None:
+    """Keep a memory bounded: forget the oldest half when it is full."""
+    if len(kept) >= MOST_REMEMBERED:
+        for key in list(kept)[: MOST_REMEMBERED // 2]:
+            del kept[key]
