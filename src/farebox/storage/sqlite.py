@@ -146,8 +146,11 @@ class SqliteTx(Tx):
 
     def end(self, how: str) -> None:
         """Commit or roll back, and let SQLAlchemy know where it took part."""
-        if self.connection.in_transaction():
-            (self.connection.commit if how == "COMMIT" else self.connection.rollback)()
+        if how == "ROLLBACK":
+            # Also after a failed commit, which SQLAlchemy holds against the connection for ever.
+            self.connection.rollback()
+        elif self.connection.in_transaction():
+            self.connection.commit()
         if self._driver.in_transaction:
             with translated_errors():
                 self._driver.execute(how)
@@ -196,10 +199,19 @@ class SqliteDatabase(Database):
                 yield tx
                 tx.end("COMMIT")
             except BaseException:
-                tx.end("ROLLBACK")
+                self._roll_back(tx)
                 raise
             self._checkpoint_when_large()
         tx.committed()
+
+    def _roll_back(self, tx: SqliteTx) -> None:
+        """Undo a transaction; where not even that succeeds, the next writer opens a connection."""
+        try:
+            tx.end("ROLLBACK")
+        except sa.exc.DBAPIError:
+            self._connection = None
+            tx.connection.invalidate()
+            tx.connection.close()
 
     @contextmanager
     def read(self) -> Iterator[Tx]:

@@ -1,0 +1,164 @@
+"""What the children of `tests.support.nursery` do: each role is a process of its own.
+
+A role opens its own database on the shared URL, with its own lane, as a server's process does. It
+answers to nobody but its link and its log, so that it may be killed at any instant.
+"""
+
+import logging
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+# Imported here, so that every child has it: by the engines, only when a database is opened.
+import psycopg  # noqa: F401
+import sqlalchemy.dialects.postgresql.psycopg  # noqa: F401
+import structlog
+
+from farebox.kernel.clock import SystemClock
+from farebox.kernel.refusals import Refusal
+from farebox.ledger.batch import Answer, Lane
+from farebox.ledger.model import (
+    Applied,
+    Capture,
+    Command,
+    Denied,
+    Grant,
+    Hold,
+    Look,
+    Request,
+    Source,
+    Use,
+)
+from farebox.ledger.service import Ledger, request
+from farebox.storage import Database, open_database, sqlite
+from tests.support.dying import STRIKES, Statements
+from tests.support.nursery import Link
+
+# Faults are what is expected here; drawing each one's traceback would cost more than the fault.
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+def opened(url: str) -> Database:
+    """Open the shared database as a process of its own does."""
+    return open_database("access", url, SystemClock())
+
+
+class Journal:
+    """A file of answers, one line each, on the disk before anything else happens."""
+
+    def __init__(self, path: Path) -> None:
+        self.lines = path.read_text().splitlines() if path.exists() else []
+        self._file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+
+    def write(self, line: object) -> None:
+        """Add a line."""
+        self.lines.append(str(line))
+        os.write(self._file, f"{line}\n".encode())
+        os.fsync(self._file)
+
+
+# -- F1: draw one unit after the other, and be killed ----------------------------------------------
+
+
+def draw_units(
+    link: Link, *, url: str, bucket: int, clients: list[str], folder: str, at_most: int | None
+) -> None:
+    """Let clients draw a unit at a time until the bucket is empty, or each has drawn `at_most`.
+
+    A client's n-th unit has the n-th key. It goes on where its log ends: a key whose answer was
+    not written down is sent again.
+    """
+    # Checkpoints are to be among what a kill interrupts.
+    sqlite.CHECKPOINT_AT = 64 * 1024  # type: ignore[misc]
+    database = opened(url)
+    lane = Lane(database, Ledger())
+
+    def draw(name: str) -> None:
+        log = Journal(Path(folder) / name)
+        drawn = 0
+        while at_most is None or drawn < at_most:
+            use = Use(sources=(Source(bucket),), amount=1, actor=name)
+            [outcome] = lane.call(request(use, caller=name, key=f"unit-{len(log.lines)}"))
+            if isinstance(outcome, Denied):
+                return
+            assert isinstance(outcome, Applied), outcome
+            log.write(outcome.operation)
+            drawn += 1
+            if drawn % 16 == 0:
+                database.upkeep()
+
+    threads = [threading.Thread(target=draw, args=(name,), daemon=True) for name in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    link.say("done")
+    # One who has done what this life allows waits to be killed, or for a word to go.
+    link.hear()
+    lane.close()
+    database.close()
+
+
+# -- F2: die, or fail, between two statements ------------------------------------------------------
+
+
+def batch_at(buckets: Sequence[int], hold: int, name: str) -> list[Request]:
+    """Return a batch with every kind of writing: grant, use, hold, capture, linked, with keys."""
+    first, second = (Source(bucket) for bucket in buckets)
+    commands: list[tuple[Command, ...]] = [
+        (Grant(bucket=first.bucket, amount=5),),
+        (Use(sources=(first,), amount=2),),
+        (Hold(sources=(first,), amount=3, ttl_us=3_600_000_000),),
+        (Capture(hold=hold, amount=1),),
+        (Use(sources=(first,), amount=1), Use(sources=(second,), amount=1)),
+        (Use(sources=(second,), amount=1000),),
+    ]
+    return [
+        request(*linked, caller=name, key=f"command-{place}")
+        for place, linked in enumerate(commands)
+    ]
+
+
+def kinds_of(future: "Future[Answer]") -> list[str]:
+    """Return what commands were answered: applied, denied or refused, or a refusal's code."""
+    if isinstance(error := future.exception(), Refusal):
+        return [error.code]
+    return [msgspec.to_builtins(outcome)[0] for outcome in future.result()]
+
+
+def strike_in_batch(
+    link: Link,
+    *,
+    url: str,
+    buckets: list[int],
+    hold: int,
+    name: str,
+    strike: str,
+    at: int,
+    times: int = 1,
+) -> None:
+    """Run a batch of keyed commands as a lane does; let something happen at the n-th statement.
+
+    Tells how many statements it was and what the commands were answered.
+    """
+    statements = Statements()
+    database = opened(url)
+    lane = Lane(database, Ledger())
+    # The connection is made, and the ledger's tables are seen, before counting begins.
+    lane.call(request(Look(sources=(Source(buckets[0]),), amount=0)))
+    futures: list[Future[Answer]] = []
+    batch: list[Any] = []
+    for one in batch_at(buckets, hold, name):
+        futures.append(Future())
+        batch.append((one, futures[-1]))
+    statements.strike_at(at, STRIKES[strike], times)
+    lane._work(batch)  # the lane's own thread waits; so these are one batch
+    answers = [kinds_of(future) for future in futures]
+    link.say({"places": statements.count, "answers": answers})
+    lane.close()
+    database.close()

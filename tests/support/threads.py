@@ -1,0 +1,38 @@
+"""Threads whose failure is the test's failure."""
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+class Worker(threading.Thread):
+    """A thread that keeps what its function returned or raised."""
+
+    def __init__(self, work: Callable[..., Any], *arguments: Any) -> None:
+        super().__init__(daemon=True)
+        self._work = work
+        self._arguments = arguments
+        self._returned: Any = None
+        self._raised: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._returned = self._work(*self._arguments)
+        except BaseException as error:  # noqa: BLE001 - handed to whoever asks for the result
+            self._raised = error
+
+    def result(self, timeout: float = 60) -> Any:
+        """Wait for the end; return or raise what the function did."""
+        self.join(timeout)
+        assert not self.is_alive(), f"still at work: {self._work}{self._arguments}"
+        if self._raised is not None:
+            raise self._raised
+        return self._returned
+
+
+def together(work: Callable[..., Any], each: Sequence[Any]) -> list[Any]:
+    """Run a function on each argument, all at once; return what they returned."""
+    workers = [Worker(work, argument) for argument in each]
+    for worker in workers:
+        worker.start()
+    return [worker.result() for worker in workers]
