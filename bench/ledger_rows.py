@@ -18,8 +18,9 @@ from bench.rounds import say
 from farebox.kernel.clock import SystemClock
 from farebox.kernel.refusals import TryAgain
 from farebox.ledger import store
+from farebox.ledger.loading import Memory
 from farebox.ledger.model import Applied, Grant, Outcome, Request, Source, Use
-from farebox.ledger.service import Ledger, Memory, request
+from farebox.ledger.service import Ledger, request
 from farebox.storage import Database, Problem, migrate, open_database, problem_of
 from farebox.storage.sqlite import PRAGMAS, SqliteDatabase
 
