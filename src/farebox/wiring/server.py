@@ -12,10 +12,13 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.log import LogLevels
 
 from farebox.http.app import create_app
+from farebox.http.auth import Lookup
+from farebox.http.deps import Services as HttpServices
 from farebox.http.hot import hot_routes
+from farebox.http.metrics import Metrics
 from farebox.http.rsgi import Application
 from farebox.wiring.logs import configure_logs
-from farebox.wiring.services import Services
+from farebox.wiring.services import COMPONENTS, Services
 from farebox.wiring.settings import Settings, as_environment, load_settings
 
 STOP_SECONDS: Final = 10
@@ -28,7 +31,16 @@ class _Worker(Application):
     """One worker process's application and the services behind it."""
 
     def __init__(self, services: Services) -> None:
-        super().__init__(create_app(services), hot_routes(services.decider))
+        over = HttpServices(
+            database=services.database,
+            components=COMPONENTS,
+            clock=services.clock,
+            decisions=services.decider,
+            authenticate=Lookup(services.database, services.verifier),
+            issuer=services.settings.issuer,
+            metrics=Metrics(),
+        )
+        super().__init__(create_app(over), hot_routes(services.decider))
         self._services = services
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:

@@ -1,16 +1,18 @@
 """The access service of one process: its database, ledger lanes, decider, threads."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Final
 
 import structlog
 
+from farebox.access.catalog.service import ensure_product
 from farebox.access.consumers.service_tokens import TokenVerifier
 from farebox.access.flows.callers import Callers
 from farebox.access.flows.decide import Decider
 from farebox.access.flows.sign_in import principal_of_token
-from farebox.kernel.clock import SystemClock
+from farebox.kernel.clock import Clock, SystemClock
 from farebox.kernel.refusals import Refusal
 from farebox.ledger.batch import Lane
 from farebox.ledger.service import Ledger
@@ -18,10 +20,13 @@ from farebox.ledger.verify import advance_sinks
 from farebox.platform import service_operators, service_secrets, service_signing
 from farebox.platform.model import Principal
 from farebox.storage import Database, migrate, open_database
+from farebox.storage.migrations import Step
 from farebox.wiring.settings import Settings
 
 COMPONENTS: Final = ("ledger", "events", "platform", "access")
 UPKEEP_SECONDS: Final = 1.0
+CLOCK: Final = "clock"
+ACCMAN: Final = "accman"
 _log = structlog.get_logger("farebox")
 
 
@@ -42,6 +47,8 @@ class Services:
         self.looks = Lane(self.database, self.ledger, writes=False)
         self.callers = Callers(self.database, self.pepper, self._principal_of_token)
         self.decider = Decider(self.database, self.lane, self.looks, self.callers)
+        with self.database.read() as tx:
+            self._clock_confirmed = self.ledger.revision(tx, CLOCK)
         self._stop = threading.Event()
         self._upkeep = threading.Thread(target=self._keep_up, name="upkeep", daemon=True)
         self._upkeep.start()
@@ -60,11 +67,20 @@ class Services:
     def _keep_up(self) -> None:
         """Checkpoint and move the sinks' snapshots on, apart from whoever is waiting."""
         while not self._stop.wait(UPKEEP_SECONDS):
-            for work in (self.database.upkeep, self._advance_sinks):
+            for work in (self.database.upkeep, self._watch_clock, self._advance_sinks):
                 try:
                     work()
                 except Exception:  # noqa: BLE001 - upkeep goes on; the next round tries again
                     _log.warning("upkeep_failed", exc_info=True)
+
+    def _watch_clock(self) -> None:
+        """Trust the wall clock again once an operator has confirmed it, on any process."""
+        with self.database.read() as tx:
+            confirmed = self.ledger.revision(tx, CLOCK)
+        if confirmed != self._clock_confirmed:
+            self._clock_confirmed = confirmed
+            jump = self.clock.confirm()
+            _log.warning("clock_confirmed", jump_us=jump)
 
     def _advance_sinks(self) -> None:
         self.database.run(advance_sinks)
@@ -79,16 +95,36 @@ class Services:
         self.database.close()
 
 
-def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
-    """Bring the schema up to date and make the first admin; tells a generated key once."""
-    database = open_database("access", settings.database_url, SystemClock())
+@contextmanager
+def opened(settings: Settings, clock: Clock, *, migrated: bool = True) -> Iterator[Database]:
+    """Open the access database for a command, its schema up to date, and close it after."""
+    database = open_database("access", settings.database_url, clock)
     try:
-        migrate(database, COMPONENTS)
-        with database.write() as tx:
-            service_secrets.ensure_pepper(tx)
-            service_signing.ensure_signing_key(tx)
-            key = service_operators.first_admin(tx, settings.admin_key)
+        if migrated:
+            migrate(database, COMPONENTS)
+        yield database
     finally:
         database.close()
+
+
+def migrate_all(settings: Settings) -> list[Step]:
+    """Bring the schema up to date and return what was done."""
+    with opened(settings, SystemClock(), migrated=False) as database:
+        return migrate(database, COMPONENTS)
+
+
+def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
+    """Make everything ready to serve; `tell` gets the first admin's key if one was made."""
+    with opened(settings, SystemClock()) as database, database.write() as tx:
+        service_secrets.ensure_pepper(tx)
+        service_signing.ensure_signing_key(tx)
+        key = service_operators.first_admin(tx, settings.admin_key)
+        ensure_product(tx, code=ACCMAN, name="AccMan credit", unit="credit")
     if key is not None:
         tell(key)
+
+
+def confirm_clock(settings: Settings) -> None:
+    """Tell every process of this database that its host's clock is right as it is now."""
+    with opened(settings, SystemClock()) as database, database.write() as tx:
+        Ledger().advance_revision(tx, CLOCK)

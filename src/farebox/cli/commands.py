@@ -1,0 +1,222 @@
+"""The commands. Each reads the settings, calls what the wiring offers, and prints."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from cyclopts import App, Parameter
+
+app = App(
+    name="farebox",
+    help="Farebox sells access: who may use what, and what is left.",
+    version_flags=["--version"],
+)
+keys = App(name="keys", help="Make, list and revoke the keys of operators; rotate secrets.")
+app.command(keys)
+clock = App(name="clock", help="What to do when the host's clock was set.")
+app.command(clock)
+
+Config = Annotated[Path | None, Parameter(help="A TOML file of settings (FAREBOX_CONFIG).")]
+Data = Annotated[Path | None, Parameter(help="The folder of the databases (FAREBOX_DATA).")]
+
+
+def _settings(config: Path | None, **given: Any) -> Any:  # noqa: ANN401 - imported late, see the module
+    from farebox.wiring.settings import load_settings
+
+    settings = load_settings(file=None if config is None else str(config))
+    changes = {name: value for name, value in given.items() if value is not None}
+    return msgspec.structs.replace(settings, **changes)
+
+
+@app.command
+def serve(
+    *,
+    config: Config = None,
+    data: Data = None,
+    host: str | None = None,
+    port: int | None = None,
+    workers: int | None = None,
+    test_clock: bool | None = None,
+) -> None:
+    """Serve the API until Ctrl-C. Brings the schema up to date first.
+
+    The first start prints the first admin's key once, unless FAREBOX_ADMIN_KEY is set.
+
+    Parameters
+    ----------
+    host
+        The address to listen on (FAREBOX_HOST).
+    port
+        The port to listen on; 0 takes a free one (FAREBOX_PORT).
+    workers
+        Processes that serve side by side (FAREBOX_WORKERS).
+    test_clock
+        Make the clock movable (FAREBOX_TEST_CLOCK). Not for production.
+    """
+    from farebox.wiring.server import free_port, run_server
+    from farebox.wiring.services import prepare
+
+    settings = _settings(
+        config,
+        data=None if data is None else str(data),
+        host=host,
+        port=port,
+        workers=workers,
+        test_clock=test_clock,
+    )
+    if settings.port == 0:
+        settings = msgspec.structs.replace(settings, port=free_port(settings.host))
+    prepare(settings, lambda key: print(f"first admin key (shown once): {key}", flush=True))
+    print(f"Farebox listens on http://{settings.host}:{settings.port}", flush=True)
+    run_server(settings)
+
+
+@app.command
+def demo(*, port: int | None = None, films_port: int | None = None, quiet: bool = False) -> None:
+    """Start Farebox on SQLite with a living example, and say what to open.
+
+    Parameters
+    ----------
+    port
+        The port of Farebox (FAREBOX_PORT; 8080).
+    films_port
+        The port of the film service that stands behind Farebox (Farebox's port + 1).
+    quiet
+        Let no visitors come by themselves.
+    """
+    from farebox.demo.run import run_demo
+
+    run_demo(_settings(None, port=port), films_port=films_port, visitors=not quiet)
+
+
+@app.command
+def migrate(*, config: Config = None, data: Data = None) -> None:
+    """Bring the schema of the databases up to date, forward only."""
+    from farebox.wiring.services import migrate_all
+
+    steps = migrate_all(_settings(config, data=None if data is None else str(data)))
+    for step in steps:
+        print(f"applied {step.component} {step.name}")
+    if not steps:
+        print("the schema is up to date")
+
+
+@app.command
+def verify(*, config: Config = None, data: Data = None) -> None:
+    """Replay the journal and prove every stored balance, while the system runs.
+
+    Exits with 1 if a balance cannot be proved.
+    """
+    from farebox.cli.verifying import run_verify
+
+    run_verify(_settings(config, data=None if data is None else str(data)))
+
+
+@app.command
+def replay(
+    file: str,
+    *,
+    config: Config = None,
+    data: Data = None,
+    product: str = "web",
+    count: str = "requests",
+    allowance: int | None = None,
+    top: int = 20,
+) -> None:
+    """Charge a web server's access log (combined format) line by line through the ledger.
+
+    Says who used what. A line that was charged before, by an earlier replay of the same file, is
+    not charged again.
+
+    Parameters
+    ----------
+    file
+        The log; - reads standard input.
+    product
+        The product that visitors are charged for.
+    count
+        What a visit costs: `requests` (1 each) or `bytes` (as many as were sent).
+    allowance
+        What each visitor gets at first sight; without it visitors are counted, never refused.
+    top
+        How many visitors to list.
+    """
+    from farebox.cli.replaying import run_replay
+
+    run_replay(
+        _settings(config, data=None if data is None else str(data)),
+        file,
+        product=product,
+        count=count,
+        allowance=allowance,
+        top=top,
+    )
+
+
+@keys.command(name="list")
+def list_keys(*, config: Config = None, data: Data = None) -> None:
+    """List operators and their keys. The keys themselves are nowhere."""
+    from farebox.cli.operating import show_keys
+
+    show_keys(_settings(config, data=None if data is None else str(data)))
+
+
+@keys.command
+def create(
+    name: str, *, role: list[str], reason: str = "", config: Config = None, data: Data = None
+) -> None:
+    """Make an operator with roles and print its key, once.
+
+    Parameters
+    ----------
+    name
+        Whose key it is: a person, a service.
+    role
+        vendor, provider, edge, billing, support, viewer, owner or admin; may be repeated.
+    reason
+        Why, for the audit log.
+    """
+    from farebox.cli.operating import create_key
+
+    create_key(_settings(config, data=None if data is None else str(data)), name, role, reason)
+
+
+@keys.command
+def revoke(key_id: str, *, reason: str = "", config: Config = None, data: Data = None) -> None:
+    """Stop a key at once, on every process.
+
+    Parameters
+    ----------
+    key_id
+        The key's id (`key_...`), as `farebox keys list` shows it.
+    reason
+        Why, for the audit log.
+    """
+    from farebox.cli.operating import revoke_key
+
+    revoke_key(_settings(config, data=None if data is None else str(data)), key_id, reason)
+
+
+@keys.command
+def rotate_signing(*, reason: str = "", config: Config = None, data: Data = None) -> None:
+    """Let a new key sign access keys; the old one stays in the JWKS until its last is out."""
+    from farebox.cli.operating import rotate_signing_key
+
+    rotate_signing_key(_settings(config, data=None if data is None else str(data)), reason)
+
+
+@keys.command
+def rotate_pepper(*, reason: str = "", config: Config = None, data: Data = None) -> None:
+    """Hash new keys under a new pepper; older keys go on working."""
+    from farebox.cli.operating import rotate_pepper_now
+
+    rotate_pepper_now(_settings(config, data=None if data is None else str(data)), reason)
+
+
+@clock.command
+def confirm(*, config: Config = None, data: Data = None) -> None:
+    """Say that the host's clock is right as it is now, so that decisions go on after a jump."""
+    from farebox.wiring.services import confirm_clock
+
+    confirm_clock(_settings(config, data=None if data is None else str(data)))
+    print("confirmed; every process goes on within a few seconds")
