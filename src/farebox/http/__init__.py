@@ -1,0 +1,1 @@
+"""The HTTP shell: parse, call one service, shape the answer."""

@@ -1,0 +1,116 @@
+"""The API's app: routes, guards, problems, and what surrounds every request."""
+
+import re
+import secrets
+import time
+from typing import Any, Final
+
+import structlog
+from litestar import Litestar, Response, get
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.types import Message, Scope
+
+from farebox.http import auth, errors, gate, openapi, upkeep, viewer
+from farebox.http.deps import Services, provide_command, provide_desk
+from farebox.http.roles import PUBLIC, ROLES
+from farebox.http.routes import HANDLERS
+
+LARGEST_BODY: Final = 1024 * 1024
+_REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+_SAFE: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+)
+_UNLESS_SAID: Final = (
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"cache-control", b"no-store"),
+)
+_log: Final = structlog.get_logger("farebox.http")
+
+
+class App(Litestar):
+    """The framework's app with a request id, security headers and a count around each answer."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - the framework's unions
+        """Answer one request."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        started = time.perf_counter()
+        request_id = _request_id(scope)
+        status = 500
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = _with_headers(list(message["headers"]), request_id)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id.decode()):
+            try:
+                await super().__call__(scope, receive, send_with_headers)
+            finally:
+                services: Services = self.state.services
+                services.metrics.answered(
+                    method=scope["method"],
+                    route=scope.get("path_template") or "unknown",
+                    status=status,
+                    seconds=time.perf_counter() - started,
+                )
+
+
+def _request_id(scope: Scope) -> bytes:
+    """Return the id that the caller gave the request, if it is a decent one, or a new one."""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            return value
+    return secrets.token_hex(8).encode()
+
+
+def _with_headers(
+    headers: list[tuple[bytes, bytes]], request_id: bytes
+) -> list[tuple[bytes, bytes]]:
+    said = {name.lower() for name, _ in headers}
+    headers += [pair for pair in _UNLESS_SAID if pair[0] not in said]
+    return [*headers, *_SAFE, (b"x-request-id", request_id)]
+
+
+@get("/openapi.json", opt=PUBLIC, include_in_schema=False, sync_to_thread=False)
+def show_description(state: State) -> Response[bytes]:
+    """Return the description of this API."""
+    return Response(state.description, media_type=openapi.JSON)
+
+
+def create_app(services: Services) -> App:
+    """Return the API over these services. It owns none of them and closes nothing."""
+    app = App(
+        [
+            *HANDLERS,
+            upkeep.is_alive,
+            upkeep.is_ready,
+            upkeep.read_metrics,
+            viewer.show_docs,
+            viewer.show_file,
+            show_description,
+        ],
+        state=State({"services": services}),
+        guards=[auth.admit],
+        before_request=gate.check_request,
+        dependencies={
+            "desk": Provide(provide_desk, sync_to_thread=False),
+            "command": Provide(provide_command, sync_to_thread=False),
+            "services": Provide(lambda: services, sync_to_thread=False),
+        },
+        exception_handlers=errors.HANDLERS,
+        openapi_config=openapi.config(),
+        request_max_body_size=LARGEST_BODY,
+        logging_config=None,
+    )
+    for path, handler in openapi.handlers_of(app):
+        named = handler.operation_id in ROLES or handler.opt.get("public")
+        assert named, f"{path}: {handler.operation_id} has no line in ROLES"
+    app.state.description = openapi.describe(app)
+    return app

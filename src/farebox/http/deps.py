@@ -1,0 +1,146 @@
+"""What handlers are given: a desk for a question, a command for whatever changes something.
+
+They open the request's one transaction: a reading one for questions, a writing one, run again
+while the database says so, for commands. Handlers are synchronous and run in threads, so no
+transaction is ever open on the event loop.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from litestar import Request
+
+from farebox.contracts.decisions import (
+    CaptureRequest,
+    CaptureResult,
+    DecideRequest,
+    Decision,
+    ReleaseRequest,
+    ReleaseResult,
+)
+from farebox.http.metrics import Metrics
+from farebox.http.wire import Key, Reason, read_key
+from farebox.kernel.clock import Clock
+from farebox.kernel.refusals import Refusal
+from farebox.platform import service_posted
+from farebox.platform.model import Actor, Once, Principal
+from farebox.storage import Database, Tx
+
+T = TypeVar("T")
+AnyRequest = Request[Any, Any, Any]
+
+
+class Decisions(Protocol):
+    """What answers the hot routes, here and in front of the framework: the same object."""
+
+    async def decide(
+        self, shown: str, ask: DecideRequest, idempotency_key: str | None = None
+    ) -> Decision:
+        """Decide for whoever showed this credential."""
+        ...
+
+    async def capture(
+        self, shown: str, ask: CaptureRequest, idempotency_key: str | None = None
+    ) -> CaptureResult:
+        """Capture a hold."""
+        ...
+
+    async def release(
+        self, shown: str, ask: ReleaseRequest, idempotency_key: str | None = None
+    ) -> ReleaseResult:
+        """Give a hold back."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What the API is made over.
+
+    `components` are those whose migrations make `database` ready. `authenticate` says whose
+    credential this is, or None; it may block, and its answer is not older than the call.
+    `issuer` is the name under which access keys are signed.
+    """
+
+    database: Database
+    components: tuple[str, ...]
+    clock: Clock
+    decisions: Decisions
+    authenticate: Callable[[str], Principal | None]
+    issuer: str
+    metrics: Metrics
+
+
+@dataclass(frozen=True, kw_only=True)
+class Desk:
+    """One question: who asks, and the door to the database."""
+
+    services: Services
+    principal: Principal
+
+    @property
+    def database(self) -> Database:
+        """Return the database, for the flows that open their own transactions."""
+        return self.services.database
+
+    def read(self, work: Callable[[Tx], T]) -> T:
+        """Ask in one reading transaction."""
+        with self.database.read() as tx:
+            return work(tx)
+
+    def must_own(self, consumer: str, refusal: type[Refusal]) -> None:
+        """Let consumers see themselves only; what is a stranger's is not there."""
+        if self.principal.kind == "consumer" and self.principal.id != consumer:
+            raise refusal
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command(Desk):
+    """One command: who gives it, why, and under which key."""
+
+    payload: bytes
+    key: str | None
+    reason: str | None
+
+    @property
+    def actor(self) -> Actor:
+        """Return the caller as the audit log names them."""
+        return Actor(kind=self.principal.kind, id=self.principal.id, reason=self.reason)
+
+    @property
+    def once(self) -> Once | None:
+        """Return the key with all that makes the request what it is, for those who remember."""
+        if self.key is None:
+            return None
+        return Once(caller=self.principal.id, key=self.key, payload=self.payload)
+
+    def write(self, work: Callable[[Tx], T]) -> T:
+        """Do the work in one writing transaction; it may be run again."""
+        return self.database.run(work)
+
+    def answer(self, kind: type[T], work: Callable[[Tx], T]) -> T:
+        """Do the work once under the command's key; a repeat gets the first answer.
+
+        The key is claimed in the transaction of the work, so a refused command leaves it free.
+        """
+        return self.write(
+            lambda tx: service_posted.answer_once(tx, self.once, kind, lambda: work(tx))
+        )
+
+
+def provide_desk(request: AnyRequest) -> Desk:
+    """Return the desk of a request that the guard let pass."""
+    return Desk(services=request.app.state.services, principal=request.scope["user"])
+
+
+def provide_command(
+    request: AnyRequest, idempotency_key: Key = None, reason: Reason = None
+) -> Command:
+    """Return the command that a request is."""
+    return Command(
+        services=request.app.state.services,
+        principal=request.scope["user"],
+        payload=request.state.payload,
+        key=read_key(idempotency_key),
+        reason=reason,
+    )

@@ -1,0 +1,154 @@
+"""The one error table: which HTTP status each code becomes, and how a problem looks (RFC 9457).
+
+Codes come from refusals (exceptions with a code) and from the ledger's outcomes (values with a
+code). A denial appears here for the routes on which nothing is left to answer but "no", such as
+`PATCH /mod`; `decide` answers the same denial with 200. Every code that the source names has its
+line in the table, which a test holds.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+import msgspec
+
+from farebox.kernel.refusals import Refusal
+
+STATUS: Final[Mapping[str, int]] = {
+    # The request itself.
+    "request_malformed": 400,
+    "body_malformed": 400,
+    "idempotency_key_missing": 400,
+    "credential_missing": 401,
+    "credential_ambiguous": 401,
+    "credential_invalid": 401,
+    "token_expired": 401,
+    "token_invalid": 401,
+    "token_key_unknown": 401,
+    "access_key_invalid": 403,
+    "role_missing": 403,
+    "route_unknown": 404,
+    "method_not_allowed": 405,
+    "body_too_large": 413,
+    "content_type_refused": 415,
+    "fields_invalid": 422,
+    "position_invalid": 422,
+    "value_invalid": 422,
+    "idempotency_key_reused": 422,
+    # What is named is not there, or not the caller's to see.
+    "account_unknown": 404,
+    "asset_unknown": 404,
+    "bucket_unknown": 404,
+    "cap_unknown": 404,
+    "consumer_unknown": 404,
+    "credential_unknown": 404,
+    "grant_unknown": 404,
+    "group_unknown": 404,
+    "hold_unknown": 404,
+    "key_unknown": 404,
+    "member_unknown": 404,
+    "operation_unknown": 404,
+    "operator_unknown": 404,
+    "product_unknown": 404,
+    "service_plan_unknown": 404,
+    # It is there, and its state stands in the way.
+    "already_redeemed": 409,
+    "asset_differs": 409,
+    "cap_refused": 409,
+    "consumer_taken": 409,
+    "counter_overflow": 409,
+    "credential_revoked": 409,
+    "credential_taken": 409,
+    "device_draws_as_owner": 409,
+    "group_has_buckets": 409,
+    "hold_captured": 409,
+    "hold_expired": 409,
+    "hold_released": 409,
+    "last_admin": 409,
+    "linked_failed": 409,
+    "nothing_to_reverse": 409,
+    "owner_refused": 409,
+    "product_archived": 409,
+    "product_taken": 409,
+    "reversal_exceeds": 409,
+    "time_out_of_range": 409,
+    "too_many_groups": 409,
+    "access_key_expired": 410,
+    # Denials.
+    "bucket_empty": 402,
+    "insufficient_balance": 402,
+    "member_cap_reached": 402,
+    "no_bucket": 402,
+    "over_capture": 402,
+    "bucket_frozen": 403,
+    "consumer_suspended": 403,
+    # Not now: the same request may be sent again.
+    "bucket_fault": 503,
+    "clock_jump": 503,
+    "stale": 503,
+    "try_again": 503,
+    # Ours, or the operator's at the start of the process.
+    "internal_fault": 500,
+    "refused": 500,
+    "schema_newer": 500,
+    "settings_invalid": 500,
+}
+
+# What people read beside a code that is no refusal's: those carry their own sentence.
+_SENTENCES: Final[Mapping[str, str]] = {
+    "bucket_empty": "The bucket has not enough for this.",
+    "bucket_frozen": "The bucket is frozen.",
+    "counter_overflow": "The bucket cannot count that far.",
+    "grant_unknown": "There is no such grant.",
+    "hold_captured": "The hold was captured already.",
+    "hold_expired": "The hold has expired.",
+    "hold_released": "The hold was released already.",
+    "hold_unknown": "There is no such hold.",
+    "idempotency_key_reused": "This Idempotency-Key was used with another request.",
+    "key_unknown": "Nothing is remembered under this key.",
+    "linked_failed": "A command that is linked with this one failed.",
+    "member_cap_reached": "The member's cap on this bucket is reached.",
+    "no_bucket": "There is no bucket to draw on.",
+    "nothing_to_reverse": "The operation took nothing that could be given back.",
+    "operation_unknown": "There is no such operation.",
+    "over_capture": "More than was held cannot be captured.",
+    "reversal_exceeds": "More than was taken cannot be given back.",
+    "stale": "What was known of the caller has just changed; send the same request again.",
+}
+
+_HEADERS: Final[Mapping[int, tuple[tuple[str, str], ...]]] = {
+    401: (("WWW-Authenticate", 'Bearer realm="farebox"'),),
+    503: (("Retry-After", "1"),),
+}
+
+
+def status_of(code: str) -> int:
+    """Return the status of a code; 500 for one that the table does not know."""
+    return STATUS.get(code, 500)
+
+
+def headers_of(status: int) -> tuple[tuple[str, str], ...]:
+    """Return the headers that a problem of this status carries beside its content type."""
+    return _HEADERS.get(status, ())
+
+
+def problem_of(
+    code: str, detail: str | None = None, facts: Mapping[str, str | int | None] | None = None
+) -> tuple[int, bytes]:
+    """Return status and body of the problem that a code is; `facts` become members of it."""
+    status = status_of(code)
+    body: dict[str, str | int | None] = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail or _SENTENCES.get(code) or code.replace("_", " "),
+    }
+    for name, value in (facts or {}).items():
+        body.setdefault(name, value)
+    return status, msgspec.json.encode(body)
+
+
+def problem(refusal: Refusal) -> tuple[int, bytes]:
+    """Return status and body of the problem that a refusal is."""
+    return problem_of(refusal.code, refusal.detail, refusal.facts)

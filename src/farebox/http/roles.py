@@ -1,0 +1,107 @@
+"""Who may call what: one line for each operation of the API.
+
+An operator needs the permission (which roles have it: `farebox.platform.rules`). `consumers` says
+that a consumer may call it as well, about what is their own; the handler sees to that. A route
+without a line does not start.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from farebox.platform.model import Permission, Principal
+from farebox.platform.rules import may
+
+PUBLIC: Final = {"public": True}
+MOVES_VALUE: Final = {"moves_value": True}
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """Who may call an operation."""
+
+    permission: Permission
+    consumers: bool = False
+
+    def admits(self, principal: Principal) -> bool:
+        """Tell whether this caller may call it at all."""
+        if principal.kind == "consumer":
+            return self.consumers
+        return may(principal, self.permission)
+
+
+_READ: Final = Entry(Permission.READ)
+_READ_OWN: Final = Entry(Permission.READ, consumers=True)
+
+ROLES: Final[Mapping[str, Entry]] = {
+    # Consumers and their keys.
+    "createConsumer": Entry(Permission.CONSUMERS),
+    "listConsumers": _READ,
+    "readConsumer": _READ_OWN,
+    "updateConsumer": Entry(Permission.CONSUMERS),
+    "suspendConsumer": Entry(Permission.SUSPEND),
+    "activateConsumer": Entry(Permission.SUSPEND),
+    "listGroupsOfConsumer": _READ_OWN,
+    "listKeysOfConsumer": _READ_OWN,
+    "createKeyOfConsumer": Entry(Permission.KEYS),
+    "readKey": Entry(Permission.KEYS),
+    "rotateKey": Entry(Permission.KEYS),
+    "revokeKey": Entry(Permission.KEYS),
+    # Groups.
+    "createGroup": Entry(Permission.GROUPS),
+    "listGroups": _READ,
+    "readGroup": _READ,
+    "updateGroup": Entry(Permission.GROUPS),
+    "deleteGroup": Entry(Permission.GROUPS),
+    "listMembers": _READ,
+    "addMember": Entry(Permission.GROUPS),
+    "removeMember": Entry(Permission.GROUPS),
+    # Products.
+    "createProduct": Entry(Permission.PRODUCTS),
+    "listProducts": _READ_OWN,
+    "readProduct": _READ_OWN,
+    "updateProduct": Entry(Permission.PRODUCTS),
+    "archiveProduct": Entry(Permission.PRODUCTS),
+    # Buckets.
+    "createBucket": Entry(Permission.BUCKETS),
+    "listBuckets": _READ_OWN,
+    "readBucket": _READ_OWN,
+    "isBucketEmpty": _READ_OWN,
+    "readHistory": _READ_OWN,
+    "grantToBucket": Entry(Permission.GRANT),
+    "consumeFromBucket": Entry(Permission.DECIDE),
+    "freezeBucket": Entry(Permission.SUSPEND),
+    "unfreezeBucket": Entry(Permission.SUSPEND),
+    "listCaps": _READ,
+    "setCap": Entry(Permission.BUCKETS),
+    "removeCap": Entry(Permission.BUCKETS),
+    # Service plans and usages.
+    "createServicePlan": Entry(Permission.PLANS),
+    "listServicePlans": _READ,
+    "readServicePlan": _READ,
+    "authoriseUsage": Entry(Permission.DECIDE, consumers=True),
+    "redeemAccessKey": Entry(Permission.REDEEM),
+    "introspect": Entry(Permission.INTROSPECT),
+    # Decisions.
+    "decide": Entry(Permission.DECIDE, consumers=True),
+    "decideBatch": Entry(Permission.DECIDE, consumers=True),
+    "capture": Entry(Permission.RESOLVE),
+    "release": Entry(Permission.RESOLVE),
+    # Accounts.
+    "openAccount": Entry(Permission.ACCOUNTS),
+    "tot": Entry(Permission.ACCOUNTS),
+    "mod": Entry(Permission.ACCOUNTS),
+    "past": Entry(Permission.ACCOUNTS),
+    # Running the platform.
+    "createOperator": Entry(Permission.OPERATORS),
+    "listOperators": Entry(Permission.OPERATORS),
+    "readOperator": Entry(Permission.OPERATORS),
+    "updateOperator": Entry(Permission.OPERATORS),
+    "suspendOperator": Entry(Permission.OPERATORS),
+    "activateOperator": Entry(Permission.OPERATORS),
+    "listKeysOfOperator": Entry(Permission.OPERATORS),
+    "createKeyOfOperator": Entry(Permission.OPERATORS),
+    "rotateSigningKey": Entry(Permission.SECRETS),
+    "listAudit": Entry(Permission.READ_AUDIT),
+    "listEvents": Entry(Permission.READ_EVENTS),
+}
