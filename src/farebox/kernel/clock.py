@@ -112,5 +112,5 @@ def parse_time(text: str) -> int:
         raise ValueRefused(f"{text!r} is not an RFC 3339 time") from error
     if moment.tzinfo is None:
         raise ValueRefused(f"{text!r} has no time zone offset")
-    since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * SECOND_US + since.microseconds
