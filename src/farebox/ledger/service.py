@@ -44,7 +44,7 @@ def digest_of(caller: str, key: str) -> bytes:
 
     A key is 1 to 255 visible ASCII characters; others are refused (`value_invalid`).
     """
-    if not 1 <= len(key) <= 255 or not all("!" <= letter <= "~" for letter in key):  # noqa: PLR2004
+    if not (1 <= len(key) <= 255 and key.isascii() and key.isprintable()) or " " in key:  # noqa: PLR2004
         raise ValueRefused("an Idempotency-Key is 1 to 255 visible ASCII characters")
     return hashlib.blake2b(f"{caller}\0{key}".encode(), digest_size=16).digest()
 
