@@ -131,7 +131,7 @@ def find_by_key(tx: Tx, key: str) -> Credential | None:
 def list_credentials(
     tx: Tx, subject: str, *, after: str | None = None, limit: int = 100
 ) -> Page[Credential]:
-    """Return a subject's credentials, oldest first, revoked and expired ones too."""
+    """Return a subject's credentials by id, revoked and expired ones too."""
     statement = sa.select(*store.CREDENTIAL).where(store.credential.c.subject == subject)
     if after is not None:
         statement = statement.where(store.credential.c.id > after)

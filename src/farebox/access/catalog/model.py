@@ -1,12 +1,14 @@
 """Products: what is used, and the unit it is counted in."""
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 import msgspec
 
 from farebox.kernel.refusals import Refusal
 
 ProductState = Literal["active", "archived"]
+LONGEST_NAME: Final = 256
+LONGEST_WORD: Final = 64
 
 
 class Product(msgspec.Struct, frozen=True, kw_only=True):

@@ -127,6 +127,10 @@ class MemberUnknown(Refusal):
     code: ClassVar[str] = "member_unknown"
 
 
+class IssuerFault(Exception):
+    """An identity provider answered something else than the standards say."""
+
+
 class TokenRefused(Refusal):
     """The token is not one that this service accepts."""
 

@@ -1,0 +1,52 @@
+"""The tables of consumers and groups, and how rows become values."""
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from farebox.access.consumers.model import Consumer, Group, Member, Metadata
+
+metadata = sa.MetaData()
+
+
+def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
+    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
+
+
+_INT, _TEXT = sa.BigInteger, sa.Text
+consumer = _table(
+    "consumer", id=_TEXT, name=_TEXT, state=_TEXT, issuer=_TEXT, subject=_TEXT, owner=_TEXT,
+    metadata=_TEXT, created_at=_INT,
+)  # fmt: skip
+group = _table("consumer_group", id=_TEXT, name=_TEXT, priority=_INT, created_at=_INT)
+member = _table("group_member", consumer=_TEXT, consumer_group=_TEXT, added_at=_INT)
+
+
+def consumer_of(row: sa.Row[Any]) -> Consumer:
+    """Return a row of `consumer`."""
+    return Consumer(
+        id=row.id,
+        name=row.name,
+        state=row.state,
+        issuer=row.issuer,
+        subject=row.subject,
+        owner=row.owner,
+        metadata=msgspec.json.decode(row.metadata, type=Metadata),
+        created_at=row.created_at,
+    )
+
+
+def row_of(one: Consumer) -> dict[str, Any]:
+    """Return a consumer as a row."""
+    return {**msgspec.structs.asdict(one), "metadata": msgspec.json.encode(one.metadata).decode()}
+
+
+def group_of(row: sa.Row[Any]) -> Group:
+    """Return a row of `consumer_group`."""
+    return Group(id=row.id, name=row.name, priority=row.priority, created_at=row.created_at)
+
+
+def member_of(row: sa.Row[Any]) -> Member:
+    """Return a row of `group_member`."""
+    return Member(group=row.consumer_group, consumer=row.consumer, added_at=row.added_at)
