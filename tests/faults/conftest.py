@@ -1,10 +1,12 @@
 """What the fault scenarios share: processes to kill, and a server that syncs as in production."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import structlog
 
+from farebox.ledger.batch import Lane
+from farebox.ledger.service import Ledger
 from tests.support.engines import Engine, Postgresql
 from tests.support.nursery import Nursery
 
@@ -33,3 +35,17 @@ def nursery() -> Iterator[Nursery]:
     made = Nursery()
     yield made
     made.close()
+
+
+@pytest.fixture
+def open_lane(database_url, open_database_at) -> Iterator[Callable[..., Lane]]:
+    """Return a function that opens a lane with a database of its own, as another process would."""
+    lanes: list[Lane] = []
+
+    def open_one(on_alarm: Callable[[Sequence[int]], None] | None = None) -> Lane:
+        lanes.append(Lane(open_database_at(database_url), Ledger(), on_alarm=on_alarm))
+        return lanes[-1]
+
+    yield open_one
+    for lane in lanes:
+        lane.close()

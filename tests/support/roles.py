@@ -4,6 +4,7 @@ A role opens its own database on the shared URL, with its own lane, as a server'
 answers to nobody but its link and its log, so that it may be killed at any instant.
 """
 
+import itertools
 import logging
 import os
 import threading
@@ -11,8 +12,6 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 # Imported here, so that every child has it: by the engines, only when a database is opened.
 import psycopg  # noqa: F401
@@ -30,6 +29,7 @@ from farebox.ledger.model import (
     Grant,
     Hold,
     Look,
+    Outcome,
     Request,
     Source,
     Use,
@@ -38,6 +38,7 @@ from farebox.ledger.service import Ledger, request
 from farebox.storage import Database, open_database, sqlite
 from tests.support.dying import STRIKES, Statements
 from tests.support.nursery import Link
+from tests.support.threads import Worker
 
 # Faults are what is expected here; drawing each one's traceback would cost more than the fault.
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -124,11 +125,16 @@ def batch_at(buckets: Sequence[int], hold: int, name: str) -> list[Request]:
     ]
 
 
+def kind_of(outcome: Outcome) -> str:
+    """Return applied, denied or refused."""
+    return str(outcome.__struct_config__.tag)
+
+
 def kinds_of(future: "Future[Answer]") -> list[str]:
     """Return what commands were answered: applied, denied or refused, or a refusal's code."""
     if isinstance(error := future.exception(), Refusal):
         return [error.code]
-    return [msgspec.to_builtins(outcome)[0] for outcome in future.result()]
+    return [kind_of(outcome) for outcome in future.result()]
 
 
 def strike_in_batch(
@@ -160,5 +166,60 @@ def strike_in_batch(
     lane._work(batch)  # the lane's own thread waits; so these are one batch
     answers = [kinds_of(future) for future in futures]
     link.say({"places": statements.count, "answers": answers})
+    lane.close()
+    database.close()
+
+
+# -- F3: a load on a file that is copied while it runs ---------------------------------------------
+
+
+def load_file(link: Link, *, url: str, buckets: list[int], log: str, checkpoints: bool) -> None:
+    """Use two buckets in linked commands, for ever; note each answer with the log's size then."""
+    sqlite.CHECKPOINT_AT = 128 * 1024  # type: ignore[misc]
+    database = opened(url)
+    assert isinstance(database, sqlite.SqliteDatabase)
+    lane = Lane(database, Ledger())
+    answers = Journal(Path(log))
+    writing = threading.Lock()
+
+    def draw(name: str) -> None:
+        for place in itertools.count():
+            uses = [Use(sources=(Source(bucket),), amount=1, actor=name) for bucket in buckets]
+            first, second = lane.call(request(*uses, caller=name, key=f"{place}"))
+            assert isinstance(first, Applied), first
+            assert isinstance(second, Applied), second
+            size = database.wal_size
+            with writing:
+                answers.write(f"{first.operation} {second.operation} {size}")
+                link.say("answered")
+            if checkpoints:
+                database.upkeep()
+
+    for client in range(3):
+        threading.Thread(target=draw, args=(f"client-{client}",), daemon=True).start()
+    link.hear()
+
+
+# -- F5: many threads for the last unit ------------------------------------------------------------
+
+
+def rush(link: Link, *, url: str, bucket: int, threads: int, name: str) -> None:
+    """Let many threads ask for one unit each at the same time; tells how each was answered."""
+    database = opened(url)
+    lane = Lane(database, Ledger())
+    start = threading.Barrier(threads + 1)
+
+    def ask(place: int) -> str:
+        use = request(Use(sources=(Source(bucket),), amount=1), caller=name, key=f"{place}")
+        start.wait()
+        return kind_of(lane.call(use)[0])
+
+    workers = [Worker(ask, place) for place in range(threads)]
+    for worker in workers:
+        worker.start()
+    link.say("ready")
+    link.hear()
+    start.wait()
+    link.say([worker.result() for worker in workers])
     lane.close()
     database.close()
