@@ -28,9 +28,14 @@ class Asset(msgspec.Struct, frozen=True, kw_only=True):
     scale: int
 
 
+def is_amount(amount: object, *, least: int = 1) -> bool:
+    """Tell whether this is a whole number from `least` to 2^53 - 1. True is not."""
+    return type(amount) is int and least <= amount <= MAX_AMOUNT
+
+
 def checked_amount(amount: object, *, least: int = 1) -> int:
     """Return the amount if it is a whole number from `least` to 2^53 - 1, else refuse it."""
-    if type(amount) is not int or not least <= amount <= MAX_AMOUNT:
+    if type(amount) is not int or not is_amount(amount, least=least):
         raise ValueRefused(f"an amount is a whole number from {least} to {MAX_AMOUNT}")
     return amount
 

@@ -152,11 +152,13 @@ class HoldBook:
 class BucketBook:
     """One bucket in memory with its open grants in burn order.
 
-    `complete` says that every open grant is loaded, `horizon` until when everything due is.
+    `edge` is the place in the burn order up to which open grants are loaded (None: all of them),
+    `horizon` until when everything due is, `foresees` that what comes after that is known too.
+    A hold is listed by its bucket and by its cap.
     """
 
     __slots__ = (
-        "asset", "by_id", "complete", "credited", "debited", "entries", "floor", "frozen",
+        "asset", "by_id", "credited", "debited", "edge", "entries", "floor", "foresees", "frozen",
         "grants", "head", "holds", "horizon", "id", "last_at", "later_at", "next_event_at",
         "order", "pending", "previous", "prune", "schedules", "version", "version_read",
         "waiting",
@@ -199,8 +201,9 @@ class BucketBook:
         self.by_id: dict[int, GrantBook] = {}
         self.schedules: list[ScheduleBook] = []
         self.holds: dict[int, HoldBook] = {}
-        self.complete = True
+        self.edge: tuple[int, int, int, int] | None = None
         self.horizon = 0
+        self.foresees = False
         self.later_at = NO_EVENT
         self.prune = False
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from farebox.ledger.accounts import BucketBook, HoldBook, Taking
-from farebox.ledger.model import MARK_EVERY, Remembered
+from farebox.ledger.model import MARK_EVERY, Kind, Remembered
 
 
 class NeedMore(Exception):
@@ -32,6 +32,7 @@ class Books:
         self.revisions: dict[str, int] = {}
         self.takings: dict[int, list[Taking]] = {}
         self.looked: dict[int, BucketBook] = {}
+        self.settling: set[int] = set()
         self._saved: dict[int, BucketBook] | None = None
         self._saved_holds: dict[int, tuple[HoldBook, int, int, int]] = {}
         self._saved_lengths: tuple[int, ...] = ()
@@ -94,9 +95,27 @@ class Books:
     def open_hold(self, hold: HoldBook) -> None:
         """Take a new hold in."""
         hold.fresh = True
-        self.hold_bucket[hold.id] = hold.bucket
-        self.buckets[hold.bucket].holds[hold.id] = hold
+        self.list_hold(hold)
         self.new_holds.append(hold)
+
+    def list_hold(self, hold: HoldBook) -> None:
+        """List a hold by its bucket and its cap, as far as these are loaded."""
+        self.hold_bucket[hold.id] = hold.bucket
+        owners = [self.buckets[key] for key in (hold.bucket, hold.cap) if key in self.buckets]
+        # One of them may have been remembered with the hold: both must mean the same object.
+        known = next((each.holds[hold.id] for each in owners if hold.id in each.holds), hold)
+        for each in owners:
+            each.holds[hold.id] = known
+
+    def takings_of(self, operation: int) -> list[Taking]:
+        """Return what an operation took, also where this batch has not written it yet."""
+        if operation not in self.takings:
+            self.takings[operation] = [
+                Taking(row[3], row[6], row[7], row[1], row[8])
+                for row in self.transfers
+                if row[0] == operation and row[2] in (Kind.USE, Kind.CAPTURE)
+            ]
+        return self.takings[operation]
 
     def change_hold(self, hold: HoldBook) -> None:
         """Declare that a hold is about to change."""
@@ -136,7 +155,10 @@ class Books:
         for key, lefts in self._saved_takings.items():
             for taking, left in zip(self.takings[key], lefts, strict=True):
                 taking.left = left
+        self.takings = {key: self.takings[key] for key in self._saved_takings}
         lengths = self._saved_lengths
+        for made in self.new_holds[lengths[2] :]:
+            del self.hold_bucket[made.id]
         del self.transfers[lengths[0] :], self.new_grants[lengths[1] :]
         del self.new_holds[lengths[2] :], self.changed_holds[lengths[3] :]
         del self.marks[lengths[4] :]

@@ -3,7 +3,7 @@
 from typing import Final
 
 from farebox.kernel.amounts import MAX_COUNTER
-from farebox.ledger.accounts import OPEN, WAITING, BucketBook, GrantBook, Taking
+from farebox.ledger.accounts import OPEN, WAITING, BucketBook, GrantBook, Taking, burn_order
 from farebox.ledger.books import Books, NeedMore
 from farebox.ledger.due import add_grant, breakage, drop_closed
 from farebox.ledger.model import (
@@ -22,7 +22,7 @@ from farebox.ledger.model import (
     Void,
     sink_id,
 )
-from farebox.ledger.uses import UNKNOWN, opened, stopped
+from farebox.ledger.uses import UNKNOWN, opened, opened_together, short, stopped
 
 _VALIDITY: Final = Refused(
     code="value_invalid", detail="a grant ends after it starts and after now"
@@ -79,12 +79,16 @@ def void(books: Books, command: Void, operation: int, now: int) -> Outcome:
     at = max(now, bucket.last_at + 1)
     if amount:
         books.touch(bucket)
-        if found.state == WAITING:
-            bucket.waiting -= amount
         found.debited += amount
         found.changed = True
         bucket.debited += amount
-        if found.state == OPEN:
+        if found.state == WAITING:
+            bucket.waiting -= amount
+            if not found.room():
+                # It never begins, so it never counted as open.
+                found.state = GrantState.CLOSED
+                found.state_changed = True
+        elif found.state == OPEN:
             bucket.close_if_spent(found)
         world = sink_id(bucket.asset, Sink.WORLD)
         books.write(
@@ -105,7 +109,7 @@ def void(books: Books, command: Void, operation: int, now: int) -> Outcome:
 
 def reverse(books: Books, command: Reverse, operation: int, now: int) -> Outcome:
     """Give back what an operation took; see `model.Reverse`."""
-    takings = books.takings.get(command.operation)
+    takings = books.takings_of(command.operation)
     if not takings:
         return Refused(code="operation_unknown")
     main = [taking for taking in takings if taking.credit % 16 != Sink.CAP]
@@ -115,14 +119,13 @@ def reverse(books: Books, command: Reverse, operation: int, now: int) -> Outcome
         return _NOTHING
     if amount > total:
         return Denied(code="reversal_exceeds", available=total, bucket=takings[0].bucket)
-    at = now
-    for taking in takings:
-        bucket = opened(books, taking.bucket, now)
-        if bucket is None or taking.grant not in bucket.by_id:
-            raise NeedMore(taking.bucket)
-        if stop := stopped(bucket):
+    keys = list(dict.fromkeys(taking.bucket for taking in takings))
+    at = opened_together(books, keys, now)
+    if at is None or any(t.grant not in books.buckets[t.bucket].by_id for t in takings):
+        raise NeedMore(*keys)
+    for key in keys:
+        if stop := stopped(books.buckets[key]):
             return stop
-        at = max(at, bucket.last_at + 1)
     line = 0
     drawn = []
     for bucket_id, part, back in _parts(takings, amount):
@@ -141,16 +144,29 @@ def reverse(books: Books, command: Reverse, operation: int, now: int) -> Outcome
 
 
 def _parts(takings: list[Taking], amount: int) -> list[tuple[int, int, Taking]]:
-    """Spread an amount over what was taken, last first; a member's cap gets back the same."""
-    parts = []
-    for capping in (False, True):
-        left = amount
-        for taking in reversed(takings):
-            part = min(taking.left, left)
-            if part and (taking.credit % 16 == Sink.CAP) == capping:
-                taking.left -= part
-                left -= part
-                parts.append((taking.bucket, part, taking))
+    """Spread an amount over what was taken, last first, and the same over the caps it fell under.
+
+    A source's rows come before its cap's, so each run of rows that ends with a cap's is returned
+    by itself: a cap gets back what its own source does, not what another one does.
+    """
+    runs: list[tuple[list[Taking], list[Taking]]] = []
+    for taking in takings:
+        capping = taking.credit % 16 == Sink.CAP
+        if not runs or (runs[-1][1] and not capping):
+            runs.append(([], []))
+        runs[-1][capping].append(taking)
+    parts: list[tuple[int, int, Taking]] = []
+    for mains, caps in reversed(runs):
+        returned = min(amount, sum(taking.left for taking in mains))
+        amount -= returned
+        for group in (mains, caps):
+            left = returned
+            for taking in reversed(group):
+                part = min(taking.left, left)
+                if part:
+                    taking.left -= part
+                    left -= part
+                    parts.append((taking.bucket, part, taking))
     return parts
 
 
@@ -187,10 +203,10 @@ def _give_back(
 
 def move(books: Books, command: Move, operation: int, now: int) -> Outcome:
     """Move an amount between buckets; see `model.Move`."""
-    source = opened(books, command.source, now)
-    target = opened(books, command.target, now)
-    if source is None or target is None:
+    at = opened_together(books, (command.source, command.target), now)
+    if at is None:
         return UNKNOWN
+    source, target = books.buckets[command.source], books.buckets[command.target]
     if source is target:
         return Refused(code="value_invalid", detail="a move goes to another bucket")
     if source.asset != target.asset:
@@ -198,16 +214,17 @@ def move(books: Books, command: Move, operation: int, now: int) -> Outcome:
     if stop := stopped(source) or stopped(target):
         return stop
     # A credit limit is a promise to its own bucket: only what was credited may move.
-    funds = source.room() - sum(max(-g.floor, 0) for g in source.order if g.floor)
-    if command.amount > source.room() or (source.floor and command.amount > funds):
+    funds = source.room() + source.floor
+    if command.amount > funds:
         return Denied(code="bucket_empty", available=max(funds, 0), bucket=source.id)
-    at = max(now, source.last_at + 1, target.last_at + 1)
     books.touch(source)
     books.touch(target)
     transit = sink_id(source.asset, Sink.TRANSIT)
     left, line = command.amount, 0
     drawn = []
     for giver in list(source.order):
+        if source.edge is not None and burn_order(giver) > source.edge:
+            break
         part = min(giver.room() + min(giver.floor, 0), left)
         if part <= 0:
             continue
@@ -231,7 +248,7 @@ def move(books: Books, command: Move, operation: int, now: int) -> Outcome:
         if not left:
             break
     if left:
-        raise NeedMore(source.id)
+        short(source)
     if source.prune:
         drop_closed(source)
     return Applied(

@@ -8,7 +8,7 @@ lies in `Books`, what it changes is collected there. A denial changes nothing.
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from farebox.kernel.amounts import MAX_AMOUNT
+from farebox.kernel.amounts import is_amount
 from farebox.ledger import changes, holds, uses
 from farebox.ledger.books import Books
 from farebox.ledger.model import (
@@ -92,7 +92,7 @@ def _step(books: Books, command: Command, operation: int, now: int) -> Outcome:
     amount = getattr(command, "amount", None)
     if amount is not None:
         least = 0 if kind in _FROM_ZERO else 1
-        if type(amount) is not int or not least <= amount <= MAX_AMOUNT:
+        if not is_amount(amount, least=least):
             return _AMOUNT
     return _STEPS[kind](books, command, operation, now)
 

@@ -36,8 +36,10 @@ def settle(books: Books, bucket: BucketBook, until: int) -> None:
     """Do everything that is due on the bucket up to and including an instant."""
     if bucket.next_event_at > until:
         return
-    if bucket.horizon < until:
+    if bucket.horizon < until or not bucket.foresees:
         raise NeedMore(bucket.id, horizon=until)
+    _settle_capped(books, bucket, until)
+    books.settling.add(bucket.id)
     books.touch(bucket)
     operation = books.mint()
     line = 0
@@ -46,6 +48,11 @@ def settle(books: Books, bucket: BucketBook, until: int) -> None:
         due, order, _, subject = heappop(events)
         at = max(due, bucket.last_at + 1)
         if order == _HOLD:
+            if subject.cap is not None:
+                cap = loaded(books, subject.cap)
+                # What is due on the cap before the hold ends has happened before it.
+                settle(books, cap, due)
+                at = max(at, cap.last_at + 1)
             line = end_hold(books, bucket, subject, operation, line, at, expired=True)
         elif order == _END:
             if subject.state == OPEN and subject.room() > 0:
@@ -61,6 +68,26 @@ def settle(books: Books, bucket: BucketBook, until: int) -> None:
     if bucket.prune:
         drop_closed(bucket)
     bucket.next_event_at = _wake(bucket, until)
+    books.settling.discard(bucket.id)
+
+
+def _settle_capped(books: Books, cap: BucketBook, until: int) -> None:
+    """Settle the buckets whose due holds draw on this cap: it is they that end those holds."""
+    mains = {
+        hold.bucket
+        for hold in cap.holds.values()
+        if hold.state == HOLD_OPEN and hold.expires_at <= until
+    }
+    for main in sorted(mains - {cap.id} - books.settling):
+        settle(books, loaded(books, main), until)
+
+
+def loaded(books: Books, bucket_id: int) -> BucketBook:
+    """Return a bucket that must be loaded by now, or ask for it."""
+    bucket = books.buckets.get(bucket_id)
+    if bucket is None:
+        raise NeedMore(bucket_id)
+    return bucket
 
 
 def _events(bucket: BucketBook, until: int) -> list[tuple[int, int, int, Any]]:
@@ -68,7 +95,7 @@ def _events(bucket: BucketBook, until: int) -> list[tuple[int, int, int, Any]]:
     events: list[tuple[int, int, int, Any]] = [
         (hold.expires_at, _HOLD, hold.id, hold)
         for hold in bucket.holds.values()
-        if hold.state == HOLD_OPEN and hold.expires_at <= until
+        if hold.state == HOLD_OPEN and hold.expires_at <= until and hold.bucket == bucket.id
     ]
     for grant in bucket.by_id.values():
         if grant.state == OPEN and grant.expires_at <= until:
@@ -228,8 +255,6 @@ def end_hold(
     capture: int = 0,
 ) -> int:
     """End a hold on bucket and cap: capture so much of it in burn order, release the rest."""
-    if hold.cap is not None and hold.cap not in books.buckets:
-        raise NeedMore(hold.cap)
     if expired and hold.on_expiry == "capture":
         capture = hold.amount
     books.change_hold(hold)
@@ -240,7 +265,7 @@ def end_hold(
     let_go = Kind.EXPIRE_HOLD if expired else Kind.RELEASE
     left: dict[int, int] = {}
     for owner, account, amount in hold.parts:
-        book = bucket if owner == bucket.id else books.buckets[owner]
+        book = bucket if owner == bucket.id else loaded(books, owner)
         books.touch(book)
         taken = min(left.setdefault(owner, capture), amount)
         left[owner] -= taken
@@ -266,7 +291,6 @@ def _end_part(
     taken: int,
     let_go: int,
 ) -> int:
-    at = max(at, bucket.last_at + 1) if bucket.head != operation else at
     sink = hold.sink if bucket.id == hold.bucket else sink_id(bucket.asset, Sink.CAP)
     grant.changed = True
     for part, kind in ((taken, Kind.CAPTURE), (amount - taken, let_go)):

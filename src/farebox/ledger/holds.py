@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from farebox.ledger.accounts import HOLD_OPEN, BucketBook, HoldBook
+from farebox.kernel.amounts import is_amount
+from farebox.ledger.accounts import HOLD_OPEN, BucketBook, HoldBook, burn_order
 from farebox.ledger.books import Books, NeedMore
 from farebox.ledger.due import drop_closed, end_hold
 from farebox.ledger.model import (
@@ -18,16 +19,26 @@ from farebox.ledger.model import (
     Refused,
     Release,
     Sink,
-    Source,
     sink_id,
 )
-from farebox.ledger.uses import UNKNOWN, denial, opened, rooms, stopped, usage_sink
+from farebox.ledger.uses import (
+    FAULT,
+    Offer,
+    denial,
+    is_frozen,
+    offer,
+    opened_together,
+    short,
+    stopped,
+    usage_sink,
+)
 
 _RESOLVED: Final = {
     int(HoldState.CAPTURED): Refused(code="hold_captured"),
     int(HoldState.RELEASED): Refused(code="hold_released"),
     int(HoldState.EXPIRED): Refused(code="hold_expired"),
 }
+_AMOUNT: Final = Refused(code="value_invalid", detail="what is held on is an amount, or 0")
 _NO_HOLD: Final = Refused(code="hold_unknown")
 _TTL: Final = Refused(code="value_invalid", detail="a hold lasts at least a microsecond")
 
@@ -36,22 +47,21 @@ def hold(books: Books, command: Hold, operation: int, now: int) -> Outcome:
     """Reserve an amount; see `model.Hold`."""
     if command.ttl_us is not None and not 0 < command.ttl_us < FOREVER:
         return _TTL
-    found, reason = rooms(books, command.sources, now)
-    if isinstance(reason, Refused):
-        return reason
-    if not command.sources:
-        return Denied(code="no_bucket", available=0)
-    amount = command.amount
+    offered = offer(books, command.sources, now, together=False)
+    if not isinstance(offered, Offer):
+        return offered
+    amount, found = command.amount, offered.rooms
     place = next((index for index, room in enumerate(found) if room >= amount), None)
     if place is None:
         if not command.at_most:
-            return denial(reason, max(found), command.sources[0].bucket)
-        place = next((index for index, room in enumerate(found) if room > 0), 0)
+            return denial(offered.reason, max(found), command.sources[0].bucket)
+        usable = [i for i, source in enumerate(command.sources) if not is_frozen(books, source)]
+        place = next((index for index in usable if found[index] > 0), usable[0])
         amount = found[place]
     source = command.sources[place]
     bucket = books.buckets[source.bucket]
-    at = _time(books, source, now)
-    expires_at = FOREVER if command.ttl_us is None else min(at + command.ttl_us, FOREVER - 1)
+    at = offered.at
+    expires_at = FOREVER if command.ttl_us is None else ending(at, command.ttl_us)
     sink = command.sink or usage_sink(bucket)
     made = HoldBook(
         operation, source.bucket, source.cap, sink, amount, 0, HOLD_OPEN, expires_at,
@@ -73,11 +83,9 @@ def hold(books: Books, command: Hold, operation: int, now: int) -> Outcome:
     )
 
 
-def _time(books: Books, source: Source, now: int) -> int:
-    at = max(now, books.buckets[source.bucket].last_at + 1)
-    if source.cap is not None:
-        at = max(at, books.buckets[source.cap].last_at + 1)
-    return at
+def ending(at: int, ttl_us: int) -> int:
+    """Return when a hold ends that lasts so long."""
+    return min(at + ttl_us, FOREVER - 1)
 
 
 def _reserve(
@@ -95,8 +103,9 @@ def _reserve(
     if not left:
         books.write(bucket, operation, line, Kind.HOLD, 0, 0, 0, at, hold=made.id, actor=made.actor)
         line += 1
+    edge = bucket.edge
     for grant in bucket.order:
-        if not left:
+        if not left or (edge is not None and burn_order(grant) > edge):
             break
         part = min(grant.room(), left)
         if part <= 0:
@@ -112,46 +121,49 @@ def _reserve(
         )  # fmt: skip
         line += 1
     if left:
-        if not bucket.complete:
-            raise NeedMore(bucket.id)
-        raise AssertionError(f"bucket {bucket.id:x} has more than its grants")
+        short(bucket)
     bucket.wake_at(made.expires_at)
     return line
 
 
-def _found(books: Books, hold_id: int, now: int) -> tuple[HoldBook, BucketBook] | Outcome:
-    """Return an open hold and its settled bucket, or how the hold has ended."""
+def _found(books: Books, hold_id: int, now: int) -> tuple[HoldBook, BucketBook, int] | Outcome:
+    """Return an open hold, its settled bucket and the instant, or how the hold has ended."""
     owner = books.hold_bucket.get(hold_id)
     if owner is None:
         return _NO_HOLD
-    bucket = opened(books, owner, now)
     known = books.hold(hold_id)
-    if bucket is None or known is None:
+    if known is None:
         raise NeedMore(owner)
-    if known.cap is not None and known.cap not in books.buckets:
-        raise NeedMore(known.cap)
+    keys = (owner,) if known.cap is None else (owner, known.cap)
+    at = opened_together(books, keys, now)
+    if at is None:
+        raise NeedMore(*keys)
     if known.state != HOLD_OPEN:
         return _RESOLVED[int(known.state)]
-    if bucket.frozen == 2:  # noqa: PLR2004 - a fault, see uses.FAULT
+    if any(books.buckets[key].frozen == FAULT for key in keys):
         return Refused(code="bucket_fault")
-    return known, bucket
+    return known, books.buckets[owner], at
 
 
 def capture(books: Books, command: Capture, operation: int, now: int) -> Outcome:
     """Take from a hold; see `model.Capture`."""
+    if (follows := command.hold_on) is not None and not is_amount(follows, least=0):
+        return _AMOUNT
+    if command.ttl_us is not None and not 0 < command.ttl_us < FOREVER:
+        return _TTL
     found = _found(books, command.hold, now)
     if not isinstance(found, tuple):
         return found
-    known, bucket = found
-    if stop := stopped(bucket):
-        return stop
+    known, bucket, at = found
+    for key in (known.bucket, known.cap):
+        if key is not None and (stop := stopped(books.buckets[key])):
+            return stop
     wanted = known.amount if command.amount is None else command.amount
     excess = max(wanted - known.amount, 0)
     if excess and known.over_capture == "deny":
         return Denied(code="over_capture", available=known.amount, bucket=bucket.id)
     debt = excess if known.over_capture == "debt" else 0
     taken = wanted - excess
-    at = _time(books, Source(known.bucket, known.cap), now)
     line = end_hold(books, bucket, known, operation, 0, at, expired=False, capture=taken)
     if debt:
         receivable = sink_id(bucket.asset, Sink.RECEIVABLE)
@@ -201,7 +213,7 @@ def _hold_on(
     ttl = command.ttl_us or lifetime
     made = HoldBook(
         operation, known.bucket, known.cap, known.sink, min(command.hold_on, room), 0, HOLD_OPEN,
-        FOREVER if ttl == FOREVER else at + ttl, known.on_expiry, known.over_capture,
+        FOREVER if ttl == FOREVER else ending(at, ttl), known.on_expiry, known.over_capture,
         known.actor, known.product, at,
     )  # fmt: skip
     line = _reserve(books, bucket, made, operation, line, at, None)
@@ -216,8 +228,7 @@ def release(books: Books, command: Release, operation: int, now: int) -> Outcome
     found = _found(books, command.hold, now)
     if not isinstance(found, tuple):
         return found
-    known, bucket = found
-    at = _time(books, Source(known.bucket, known.cap), now)
+    known, bucket, at = found
     end_hold(books, bucket, known, operation, 0, at, expired=False)
     if bucket.prune:
         drop_closed(bucket)
@@ -239,12 +250,13 @@ def pin(books: Books, command: Pin, operation: int, now: int) -> Outcome:
     found = _found(books, command.hold, now)
     if not isinstance(found, tuple):
         return found
-    known, bucket = found
-    at = _time(books, Source(known.bucket, known.cap), now)
+    known, bucket, at = found
     books.touch(bucket)
     books.change_hold(known)
-    known.expires_at = FOREVER if command.ttl_us is None else at + command.ttl_us
-    bucket.wake_at(known.expires_at)
+    known.expires_at = FOREVER if command.ttl_us is None else ending(at, command.ttl_us)
+    for key in (known.bucket, known.cap):
+        if key is not None:
+            books.buckets[key].wake_at(known.expires_at)
     return Applied(
         operation=operation,
         at=at,
@@ -254,6 +266,3 @@ def pin(books: Books, command: Pin, operation: int, now: int) -> Outcome:
         hold=known.id,
         expires_at=None if command.ttl_us is None else known.expires_at,
     )
-
-
-__all__ = ["UNKNOWN", "capture", "hold", "pin", "release"]

@@ -36,6 +36,8 @@ class Memory:
         self.buckets: dict[int, BucketBook] = {}
         self.revisions: dict[str, int] = {}
         self.epoch: object | None = None
+        # Buckets that were seen in this epoch: of others only the version can tell.
+        self.confirmed: set[int] = set()
 
     def forget(self) -> None:
         """Forget everything: what was kept may no longer be true."""
@@ -46,10 +48,12 @@ class Memory:
         if len(self.buckets) > MOST_BUCKETS_REMEMBERED:
             self.forget()
         for hold in (*books.changed_holds, *books.new_holds):
-            if hold.state != HOLD_OPEN:
-                books.buckets[hold.bucket].holds.pop(hold.id, None)
+            for key in (hold.bucket, hold.cap):
+                if hold.state != HOLD_OPEN and key in books.buckets:
+                    books.buckets[key].holds.pop(hold.id, None)
         self.buckets.update(books.buckets)
         if epoch is not None:
+            self.confirmed.update(books.buckets)
             self.revisions.update(books.revisions)
         self.epoch = epoch
 
@@ -122,7 +126,7 @@ def load(
     needs: Needs,
     memory: Memory,
     books: Books,
-    far: set[int],
+    far: dict[int, int],
     *,
     until: int,
     lock: bool,
@@ -132,6 +136,7 @@ def load(
     trusted = epoch is not None and epoch == memory.epoch
     if not trusted:
         memory.revisions.clear()
+        memory.confirmed.clear()
     fresh = _fresh_buckets(tx, needs.buckets, memory, books, trusted=trusted, lock=lock)
     now = tx.now_us
     until = (
@@ -146,12 +151,13 @@ def load(
     for bucket in store.lock_buckets(tx, sorted(overdue), lock=lock):
         books.buckets[bucket.id] = bucket
         fresh.append(bucket)
-    if fresh:
-        near = [bucket for bucket in fresh if bucket.id not in far]
-        store.load_grants(tx, near, until, everything=False)
-        beyond = [bucket for bucket in fresh if bucket.id in far]
-        store.load_grants(tx, beyond, until, everything=True)
-    due = [bucket.id for bucket in fresh if bucket.next_event_at <= until]
+    due = [bucket.id for bucket in fresh if bucket.next_event_at <= until or bucket.id in far]
+    # A batch that did not get by with what was loaded gets eight times as much.
+    for asked in {far.get(bucket.id, 0) for bucket in fresh}:
+        alike = [bucket for bucket in fresh if far.get(bucket.id, 0) == asked]
+        settled = [bucket.id for bucket in alike if bucket.id in due]
+        most = store.FIRST_GRANTS * 8**asked
+        store.load_grants(tx, alike, until, most=most, due=settled)
     books.hold_bucket.update(needs.hold_bucket)
     missing = [key for key in needs.holds if books.hold(key) is None]
     if missing or due:
@@ -171,7 +177,7 @@ def _fresh_buckets(
     """Take remembered buckets where they still hold, lock and read the others."""
     ask = []
     for key in wanted:
-        kept = memory.buckets.get(key) if trusted else None
+        kept = memory.buckets.get(key) if trusted and key in memory.confirmed else None
         if kept is None:
             ask.append(key)
         else:

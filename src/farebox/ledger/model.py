@@ -86,7 +86,7 @@ OnExpiry = Literal["release", "capture"]
 OverCapture = Literal["deny", "cap", "debt"]
 
 
-class Source(msgspec.Struct, frozen=True):
+class Source(msgspec.Struct, frozen=True, array_like=True):
     """Where a use may draw: a bucket, and a second bucket that caps how much of it.
 
     The cap is a bucket of its own (a member's share of a group's bucket); what is drawn from the
@@ -97,7 +97,7 @@ class Source(msgspec.Struct, frozen=True):
     cap: int | None = None
 
 
-class Grant(msgspec.Struct, frozen=True, kw_only=True, tag="grant"):
+class Grant(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="grant"):
     """Credit a bucket by a new grant. Refuses an end that is not after its start."""
 
     bucket: int
@@ -110,7 +110,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, tag="grant"):
     reason: str | None = None
 
 
-class Use(msgspec.Struct, frozen=True, kw_only=True, tag="use"):
+class Use(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="use"):
     """Draw an amount from the sources in their order and each source's burn order.
 
     All or nothing, unless `at_most`: then what is there, and nothing there succeeds with 0.
@@ -125,7 +125,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True, tag="use"):
     meta: str | None = None
 
 
-class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
+class Hold(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="hold"):
     """Reserve an amount on the first source that can give all of it.
 
     `ttl_us` counts from the recorded time; None never ends. With `at_most`, reserve what the
@@ -144,7 +144,7 @@ class Hold(msgspec.Struct, frozen=True, kw_only=True, tag="hold"):
     meta: str | None = None
 
 
-class Capture(msgspec.Struct, frozen=True, kw_only=True, tag="capture"):
+class Capture(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="capture"):
     """Take from a hold: None is all of it, 0 releases all; the rest is released at once.
 
     `hold_on` reserves anew in the same operation: the terms stay, the new hold is the operation.
@@ -157,20 +157,20 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True, tag="capture"):
     ttl_us: int | None = None
 
 
-class Release(msgspec.Struct, frozen=True, kw_only=True, tag="release"):
+class Release(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="release"):
     """Give all of a hold back."""
 
     hold: int
 
 
-class Pin(msgspec.Struct, frozen=True, kw_only=True, tag="pin"):
+class Pin(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="pin"):
     """Take a hold's end away, or with `ttl_us` give it a new one, counted from now."""
 
     hold: int
     ttl_us: int | None = None
 
 
-class Reverse(msgspec.Struct, frozen=True, kw_only=True, tag="reverse"):
+class Reverse(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="reverse"):
     """Give back what an operation took, to the same grants in reverse order; None is all.
 
     What returns to a grant that has expired meanwhile goes to breakage at once.
@@ -181,7 +181,7 @@ class Reverse(msgspec.Struct, frozen=True, kw_only=True, tag="reverse"):
     reason: str | None = None
 
 
-class Move(msgspec.Struct, frozen=True, kw_only=True, tag="move"):
+class Move(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="move"):
     """Move an amount to another bucket of the same asset; priority, class and validity travel."""
 
     source: int
@@ -190,7 +190,7 @@ class Move(msgspec.Struct, frozen=True, kw_only=True, tag="move"):
     reason: str | None = None
 
 
-class Void(msgspec.Struct, frozen=True, kw_only=True, tag="void"):
+class Void(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="void"):
     """Take what is unused, or up to `amount` of it, out of one grant. Held units stay held."""
 
     grant: int
@@ -198,21 +198,21 @@ class Void(msgspec.Struct, frozen=True, kw_only=True, tag="void"):
     reason: str | None = None
 
 
-class Freeze(msgspec.Struct, frozen=True, kw_only=True, tag="freeze"):
+class Freeze(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="freeze"):
     """Stop new movement on a bucket, or allow it again. Holds may still be released or expire."""
 
     bucket: int
     frozen: bool = True
 
 
-class Look(msgspec.Struct, frozen=True, kw_only=True, tag="look"):
+class Look(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="look"):
     """Answer what a use of this amount would meet; changes nothing but what was due anyway."""
 
     sources: tuple[Source, ...]
     amount: int
 
 
-class Recall(msgspec.Struct, frozen=True, kw_only=True, tag="recall"):
+class Recall(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="recall"):
     """Answer only what the request's key remembers; `Refused("key_unknown")` if nothing."""
 
 
@@ -221,7 +221,7 @@ Command = (
 )
 
 
-class Applied(msgspec.Struct, frozen=True, kw_only=True, tag="applied", array_like=True):
+class Applied(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="applied"):
     """The command took effect.
 
     `amount` is what moved (for a capture: what was captured), `available` what its sources still
@@ -242,7 +242,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True, tag="applied", array_li
     drawn: tuple[tuple[int, int, int], ...] = ()
 
 
-class Denied(msgspec.Struct, frozen=True, kw_only=True, tag="denied", array_like=True):
+class Denied(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="denied"):
     """The ledger's "no": a code, what is available, nothing changed."""
 
     code: str
@@ -250,7 +250,7 @@ class Denied(msgspec.Struct, frozen=True, kw_only=True, tag="denied", array_like
     bucket: int | None = None
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused", array_like=True):
+class Refused(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="refused"):
     """The command itself cannot be carried out; it is not remembered under its key."""
 
     code: str
@@ -260,7 +260,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, tag="refused", array_li
 Outcome = Applied | Denied | Refused
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """One or more linked commands that succeed or fail together, under one key.
 
     `operations` are ids minted before queueing, one a command. `digest` (16 bytes over caller and

@@ -195,7 +195,8 @@ def _settled(
     bucket = books.looked.get(bucket_id)
     if bucket is None:
         raise BucketUnknown
-    return bucket, books.transfers
+    # Settling a cap settles the bucket that it caps as well.
+    return bucket, [row for row in books.transfers if row[3] == bucket_id]
 
 
 def _stored_head(tx: Tx, bucket_id: int) -> int:

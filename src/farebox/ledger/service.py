@@ -25,18 +25,17 @@ from farebox.ledger.model import (
     BucketUnknown,
     Command,
     GrantState,
+    Look,
     Outcome,
     Request,
     Sink,
+    Source,
     sink_id,
 )
 from farebox.storage import Tx
 
-MOST_BUCKETS_REMEMBERED: Final = 50_000
-# What falls due within this time is loaded along, so that the decision's own instant, which may
-# lie a little after the transaction's, always finds it.
-LOOK_AHEAD_US: Final = 1_000_000
 _ROUNDS: Final = 16
+_EVERYTHING: Final = 8  # times that a bucket's grants were not enough: 64 * 8^8 are all there are
 
 
 def digest_of(caller: str, key: str) -> bytes:
@@ -166,9 +165,12 @@ class Ledger:
     ) -> int:
         """Let a bucket get a grant each period; it ends with the period, up to `rollover` goes on.
 
-        The first touch of the bucket in a period makes the period's grant, exactly once.
+        The first touch of the bucket in a period makes the period's grant, exactly once. An
+        anchor may lie in the past: periods that have begun since are granted from now on, and
+        what was said of the past stays true.
         """
         checked_amount(amount)
+        self.apply(tx, [request(Look(sources=(Source(bucket),), amount=0))])
         books = store.lock_buckets(tx, [bucket], lock=True)
         if not books:
             raise BucketUnknown
@@ -183,8 +185,9 @@ class Ledger:
         )  # fmt: skip
         wake = min(anchor_at, books[0].next_event_at)
         version = books[0].version
-        row = (bucket, version, version + 1, wake)
-        tx.update_many(store.account, ("version", "next_event_at"), [row], key=("id", "version"))
+        row = (bucket, version, version + 1, wake, max(books[0].last_at, tx.now_us))
+        changes = ("version", "next_event_at", "last_at")
+        tx.update_many(store.account, changes, [row], key=("id", "version"))
         return number
 
     # -- commands --------------------------------------------------------------------------------
@@ -209,7 +212,7 @@ class Ledger:
         instant (`until`) and for every open grant of their buckets (`everything`).
         """
         needs = Needs(tx, requests)
-        far: set[int] = set(needs.buckets) if everything else set()
+        far = dict.fromkeys(needs.buckets, _EVERYTHING) if everything else {}
         for _ in range(_ROUNDS):
             books = Books(self._mint)
             try:
@@ -219,7 +222,7 @@ class Ledger:
                     store.write_changes(tx, books)
             except NeedMore as more:
                 needs.buckets.update(more.buckets)
-                far.update(more.buckets)
+                far.update((key, far.get(key, 0) + 1) for key in more.buckets)
                 memory.drop(books)
                 continue
             except BaseException as error:

@@ -7,7 +7,15 @@ import msgspec
 import sqlalchemy as sa
 
 from farebox.kernel.refusals import TryAgain
-from farebox.ledger.accounts import CLOSED, BucketBook, GrantBook, HoldBook, ScheduleBook, Taking
+from farebox.ledger.accounts import (
+    CLOSED,
+    BucketBook,
+    GrantBook,
+    HoldBook,
+    ScheduleBook,
+    Taking,
+    burn_order,
+)
 from farebox.ledger.books import Books
 from farebox.ledger.model import FOREVER, AccountKind, GrantState, Kind, Outcome, Remembered
 from farebox.storage import Tx
@@ -97,22 +105,24 @@ def lock_buckets(tx: Tx, ids: Sequence[int], *, lock: bool) -> list[BucketBook]:
     return [BucketBook(*row[1:]) for row in rows if row[0] == AccountKind.BUCKET]
 
 
-def load_grants(tx: Tx, buckets: Sequence[BucketBook], until: int, *, everything: bool) -> None:
-    """Load open grants in burn order, and all that is due until an instant."""
-    small = [b.id for b in buckets if everything or b.grants <= FIRST_GRANTS]
+def load_grants(
+    tx: Tx, buckets: Sequence[BucketBook], until: int, *, most: int, due: Sequence[int]
+) -> None:
+    """Load up to so many open grants in burn order, and of some buckets all that is due."""
+    small = [b.id for b in buckets if b.grants <= most]
     books = {bucket.id: bucket for bucket in buckets}
     rows = tx.select_in(_GRANT_SELECT + "state = 1 AND bucket IN :keys", GRANT, small)
     for bucket in buckets:
         bucket.horizon = until
-        if bucket.grants > FIRST_GRANTS and not everything:
-            bucket.complete = False
-            rows += tx.select_in(
+        if bucket.grants > most:
+            first = tx.select_in(
                 _GRANT_SELECT + "state = 1 AND bucket IN :keys "
-                f"ORDER BY priority, expires_at, class, id LIMIT {FIRST_GRANTS}",
+                f"ORDER BY priority, expires_at, class, id LIMIT {most}",
                 GRANT,
                 [bucket.id],
             )
-    due = [bucket.id for bucket in buckets if bucket.next_event_at <= until]
+            bucket.edge = burn_order(GrantBook(*first[-1][1:]))
+            rows += first
     if due:
         rows += _load_due(tx, books, due, until)
     for owner, *row in rows:
@@ -139,6 +149,14 @@ def _load_due(
         ("bucket", "wake"),
         due,
     )
+    later += tx.select_in(
+        "SELECT cap, min(expires_at) AS wake FROM hold WHERE state = 1 "  # noqa: S608
+        f"AND expires_at > {until} AND cap IN :keys GROUP BY cap",
+        ("cap", "wake"),
+        due,
+    )
+    for key in due:
+        books[key].foresees = True
     for bucket_id, wake in later:
         books[bucket_id].later_at = min(books[bucket_id].later_at, wake)
     _load_schedules(tx, books, due)
@@ -189,6 +207,7 @@ def load_holds(tx: Tx, books: Books, ids: Sequence[int], due: Sequence[int], unt
     if due:
         select = f"SELECT {columns} FROM hold WHERE state = 1 AND expires_at <= {until} "  # noqa: S608
         rows += tx.select_in(select + "AND bucket IN :keys", HOLD, due)
+        rows += tx.select_in(select + "AND cap IN :keys", HOLD, due)
     found = {row[0]: HoldBook(*row) for row in rows}
     if not found:
         return
@@ -200,9 +219,7 @@ def load_holds(tx: Tx, books: Books, ids: Sequence[int], due: Sequence[int], unt
     for hold_id, _, owner, grant, amount in sorted(parts):
         found[hold_id].parts.append((owner, grant, amount))
     for book in found.values():
-        if book.bucket in books.buckets:
-            books.hold_bucket[book.id] = book.bucket
-            books.buckets[book.bucket].holds.setdefault(book.id, book)
+        books.list_hold(book)
     open_parts = [part[1] for book in found.values() if book.state == 1 for part in book.parts]
     load_named_grants(tx, books, open_parts)
 

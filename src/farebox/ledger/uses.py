@@ -1,7 +1,10 @@
 """Drawing on buckets: use, use at most, and looking at what a use would meet."""
 
+from collections.abc import Iterable
+from typing import NamedTuple, NoReturn
+
 from farebox.kernel.amounts import MAX_AMOUNT
-from farebox.ledger.accounts import BucketBook
+from farebox.ledger.accounts import BucketBook, burn_order
 from farebox.ledger.books import Books, NeedMore
 from farebox.ledger.due import drop_closed, settle
 from farebox.ledger.model import (
@@ -18,17 +21,39 @@ from farebox.ledger.model import (
 )
 
 UNKNOWN = Refused(code="bucket_unknown")
+ASSETS = Refused(code="asset_differs", detail="an amount is of one asset")
 FAULT = 2
 
 
 def opened(books: Books, bucket_id: int, now: int) -> BucketBook | None:
     """Return a bucket with everything due settled, or None if there is no such bucket."""
     bucket = books.buckets.get(bucket_id)
-    if bucket is not None and bucket.next_event_at <= (
-        at := now if now > bucket.last_at else bucket.last_at + 1
-    ):
-        settle(books, bucket, at)
+    if bucket is not None:
+        # Settling may move the bucket's last instant on, and more may be due until the next one.
+        while bucket.next_event_at <= (at := now if now > bucket.last_at else bucket.last_at + 1):
+            settle(books, bucket, at)
     return bucket
+
+
+def opened_together(books: Books, bucket_ids: Iterable[int], now: int) -> int | None:
+    """Settle several buckets and return the instant at which they may change together.
+
+    It lies after each one's last entry, and nothing is due on any of them until then; otherwise
+    a grant could be drawn after its end because another bucket is ahead. None: one is unknown.
+    """
+    found = []
+    for bucket_id in bucket_ids:
+        bucket = books.buckets.get(bucket_id)
+        if bucket is None:
+            return None
+        found.append(bucket)
+    while True:
+        at = max([now, *(bucket.last_at + 1 for bucket in found)])
+        due = [bucket for bucket in found if bucket.next_event_at <= at]
+        if not due:
+            return at
+        for bucket in due:
+            settle(books, bucket, at)
 
 
 def stopped(bucket: BucketBook) -> Outcome | None:
@@ -86,10 +111,13 @@ def draw(
     sink = bucket.asset * 16 + 6 if capping else command.sink or bucket.asset * 16 + 2
     left = amount
     drawn = []
+    edge = bucket.edge
     for grant in bucket.order:
         room = grant.credited - grant.debited - grant.pending - grant.floor
         if room <= 0:
             continue
+        if edge is not None and burn_order(grant) > edge:
+            break
         taken = min(left, room)
         grant.debited += taken
         grant.changed = True
@@ -108,90 +136,115 @@ def draw(
     if bucket.prune:
         drop_closed(bucket)
     if left:
-        _short(bucket)
+        short(bucket)
     return tuple(drawn)
 
 
-def _short(bucket: BucketBook) -> None:
+def short(bucket: BucketBook) -> NoReturn:
     """Load more where the bucket promised more than its loaded grants hold."""
-    if not bucket.complete:
+    if bucket.edge is not None:
         raise NeedMore(bucket.id)
     raise AssertionError(f"bucket {bucket.id:x} has more than its grants")
 
 
-def _room(books: Books, source: Source, now: int) -> tuple[int, Outcome | None]:
-    """Return what a source gives now, and why it gives nothing where it is stopped or unknown."""
-    bucket = opened(books, source.bucket, now)
-    if bucket is None:
-        return 0, UNKNOWN
-    if bucket.frozen:
-        return 0, stopped(bucket)
-    room = max(bucket.room(), 0)
-    if source.cap is not None:
-        cap = opened(books, source.cap, now)
-        if cap is None:
-            return 0, UNKNOWN
-        if cap.frozen:
-            return 0, stopped(cap)
-        if cap.room() < room:
-            return max(cap.room(), 0), Denied(
-                code="member_cap_reached", available=0, bucket=bucket.id
-            )
+class Offer(NamedTuple):
+    """What sources give at an instant, and the first reason why one gives less than it has."""
+
+    at: int
+    rooms: list[int]
+    reason: Denied | None
+
+
+def offer(
+    books: Books, sources: tuple[Source, ...], now: int, *, together: bool
+) -> Offer | Refused | Denied:
+    """Return what each source gives: each by itself, or all together.
+
+    Together, a bucket or a cap that is named twice does not count twice.
+    """
+    places = [key for source in sources for key in (source.bucket, source.cap) if key is not None]
+    if not places:
+        return Denied(code="no_bucket", available=0)
+    at = opened_together(books, places, now)
+    if at is None:
+        return UNKNOWN
+    found = [books.buckets[key] for key in places]
+    if any(bucket.frozen == FAULT for bucket in found):
+        return Refused(code="bucket_fault")
+    if any(bucket.asset != found[0].asset for bucket in found):
+        return ASSETS
+    reasons: list[Denied] = []
+    spoken: dict[int, int] = {}
+    rooms = []
+    for source in sources:
+        room, reason = _room(books, source, spoken)
+        if reason is not None:
+            reasons.append(reason)
+        rooms.append(room)
+        if together:
+            for key in {source.bucket, source.cap}:
+                if key is not None:
+                    spoken[key] = spoken.get(key, 0) + room
+    if all(is_frozen(books, source) for source in sources):
+        return reasons[0]
+    return Offer(at, rooms, reasons[0] if reasons else None)
+
+
+def is_frozen(books: Books, source: Source) -> bool:
+    """Tell whether a source takes no new movement."""
+    keys = (source.bucket, source.cap)
+    return any(key is not None and books.buckets[key].frozen for key in keys)
+
+
+def _room(books: Books, source: Source, spoken: dict[int, int]) -> tuple[int, Denied | None]:
+    """Return what a source gives beside what is spoken for, and why that is less than it has."""
+    bucket = books.buckets[source.bucket]
+    if is_frozen(books, source):
+        return 0, Denied(code="bucket_frozen", available=0, bucket=bucket.id)
+    room = max(bucket.room() - spoken.get(bucket.id, 0), 0)
+    if source.cap is None:
+        return room, None
+    allowed = max(books.buckets[source.cap].room() - spoken.get(source.cap, 0), 0)
+    if allowed < room:
+        return allowed, Denied(code="member_cap_reached", available=0, bucket=bucket.id)
     return room, None
 
 
-def rooms(books: Books, sources: tuple[Source, ...], now: int) -> tuple[list[int], Outcome | None]:
-    """Return what each source gives, and the first reason why one gives less."""
-    found = [_room(books, source, now) for source in sources]
-    reasons = [reason for _, reason in found if reason is not None]
-    for reason in reasons:
-        if isinstance(reason, Refused):
-            return [], reason
-    return [room for room, _ in found], reasons[0] if reasons else None
-
-
-def denial(reason: Outcome | None, available: int, bucket: int | None) -> Denied:
+def denial(reason: Denied | None, available: int, bucket: int | None) -> Denied:
     """Say why there is too little: a source's own reason, or simply that it is empty."""
-    code = reason.code if isinstance(reason, Denied) else "bucket_empty"
+    code = "bucket_empty" if reason is None else reason.code
     return Denied(code=code, available=available, bucket=bucket)
 
 
 def _use_many(books: Books, command: Use, operation: int, now: int) -> Outcome:
-    found, reason = rooms(books, command.sources, now)
-    if isinstance(reason, Refused):
-        return reason
-    if not command.sources:
-        return Denied(code="no_bucket", available=0)
-    total = sum(found)
+    offered = offer(books, command.sources, now, together=True)
+    if not isinstance(offered, Offer):
+        return offered
+    total = sum(offered.rooms)
     amount = command.amount
     if amount > total:
         if not command.at_most:
-            return denial(reason, total, command.sources[0].bucket)
+            return denial(offered.reason, total, command.sources[0].bucket)
         amount = total
-    at = now
-    for source in command.sources:
-        for book in (source.bucket, source.cap):
-            if book is not None:
-                at = max(at, books.buckets[book].last_at + 1)
     drawn: tuple[tuple[int, int, int], ...] = ()
     line = 0
     left = amount
-    for source, room in zip(command.sources, found, strict=True):
+    for source, room in zip(command.sources, offered.rooms, strict=True):
         part = min(room, left)
         if not part:
             continue
         left -= part
-        for book in (source.bucket, source.cap):
-            if book is not None:
-                capping = book == source.cap
-                taken = draw(
-                    books, books.buckets[book], part, command, operation, line, at, capping=capping
-                )
-                line += len(taken)
-                drawn += () if capping else taken
+        taken = draw(
+            books, books.buckets[source.bucket], part, command, operation, line, offered.at
+        )
+        drawn += taken
+        line += len(taken)
+        if source.cap is not None:
+            cap = books.buckets[source.cap]
+            line += len(draw(books, cap, part, command, operation, line, offered.at, capping=True))
     return Applied(
         operation=operation,
-        at=at,
+        at=offered.at,
         bucket=drawn[0][0] if drawn else command.sources[0].bucket,
         amount=amount,
         available=total - amount,
@@ -202,15 +255,13 @@ def _use_many(books: Books, command: Use, operation: int, now: int) -> Outcome:
 
 def look(books: Books, command: Look, operation: int, now: int) -> Outcome:
     """Say what a use would meet."""
-    if not command.sources:
-        return Denied(code="no_bucket", available=0)
-    found, reason = rooms(books, command.sources, now)
-    if isinstance(reason, Refused):
-        return reason
-    total = min(sum(found), MAX_AMOUNT)
+    offered = offer(books, command.sources, now, together=True)
+    if not isinstance(offered, Offer):
+        return offered
+    total = min(sum(offered.rooms), MAX_AMOUNT)
     bucket = command.sources[0].bucket
     if total < command.amount:
-        return denial(reason, total, bucket)
+        return denial(offered.reason, total, bucket)
     return Applied(operation=operation, at=now, bucket=bucket, amount=0, available=total)
 
 

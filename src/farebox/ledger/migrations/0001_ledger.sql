@@ -136,6 +136,7 @@ CREATE TABLE hold (
   CONSTRAINT hold_state_ck CHECK (state IN (1, 2, 3, 4))
 ) STRICT;
 CREATE INDEX hold_due_ix ON hold (bucket, expires_at) WHERE state = 1;
+CREATE INDEX hold_cap_ix ON hold (cap, expires_at) WHERE state = 1 AND cap IS NOT NULL;
 
 CREATE TABLE hold_part (
   hold BIGINT NOT NULL,
