@@ -13,14 +13,11 @@ from litestar.handlers.base import BaseRouteHandler
 from farebox.access.consumers.model import TokenRefused
 from farebox.access.consumers.service_tokens import TokenVerifier
 from farebox.access.decisions.service import find_credential
+from farebox.access.flows.asks import NotAllowed
+from farebox.access.flows.callers import CredentialInvalid
 from farebox.access.flows.sign_in import principal_of_token
 from farebox.http.deps import Services
-from farebox.http.refusals import (
-    CredentialAmbiguous,
-    CredentialInvalid,
-    CredentialMissing,
-    RoleMissing,
-)
+from farebox.http.refusals import CredentialAmbiguous, CredentialMissing
 from farebox.http.roles import ROLES
 from farebox.platform.model import Principal
 from farebox.platform.rules import checksum_ok, hash_credential
@@ -101,6 +98,6 @@ async def admit(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     if principal is None:
         raise CredentialInvalid
     if not ROLES[handler.operation_id].admits(principal):
-        raise RoleMissing
+        raise NotAllowed
     connection.scope["user"] = principal
     connection.scope["auth"] = shown

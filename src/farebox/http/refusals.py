@@ -57,18 +57,6 @@ class CredentialAmbiguous(Refusal):
     code = "credential_ambiguous"
 
 
-class CredentialInvalid(Refusal):
-    """The credential is not good here: unknown, expired or revoked."""
-
-    code = "credential_invalid"
-
-
-class RoleMissing(Refusal):
-    """The caller has no role that may do this."""
-
-    code = "role_missing"
-
-
 class KeyMissing(Refusal):
     """This route moves value and needs an Idempotency-Key header."""
 

@@ -1,6 +1,8 @@
 """Routes for whoever runs the process: is it alive, can it work, what does it count."""
 
-import sqlalchemy as sa
+from typing import Final
+
+import structlog
 from litestar import Response, get
 from litestar.di import NamedDependency
 
@@ -10,6 +12,8 @@ from farebox.http.roles import PUBLIC
 from farebox.http.wire import View
 from farebox.kernel.refusals import ClockJumped
 from farebox.storage import MigrationRefused, pending
+
+_log: Final = structlog.get_logger("farebox.http")
 
 
 class Health(View, frozen=True):
@@ -66,7 +70,8 @@ def _database(services: Services) -> str:
         missing = pending(services.database, services.components)
     except MigrationRefused:
         return "made by a newer Farebox"
-    except (sa.exc.SQLAlchemyError, ClockJumped):
+    except Exception:  # noqa: BLE001 - whatever it is, this process cannot work
+        _log.warning("not_ready", exc_info=True)
         return "unreachable"
     return f"{len(missing)} migrations to do" if missing else "ok"
 

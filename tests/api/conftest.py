@@ -1,0 +1,180 @@
+"""The API over a real database on each engine, without a server.
+
+`api` calls the app in this process; `admin`, `edge` and so on are headers of callers who exist;
+`tables` returns what stands in every table, to show that a refused request has changed nothing.
+"""
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from litestar.testing import TestClient
+
+from farebox.access.catalog.service import ensure_product
+from farebox.access.flows.callers import Callers
+from farebox.access.flows.decide import Decider
+from farebox.http.app import App, create_app
+from farebox.http.auth import Lookup
+from farebox.http.deps import Services
+from farebox.http.metrics import Metrics
+from farebox.kernel.clock import ManualClock
+from farebox.ledger.batch import Lane
+from farebox.ledger.service import Ledger
+from farebox.platform import (
+    service_credentials,
+    service_operators,
+    service_secrets,
+    service_signing,
+)
+from farebox.platform.model import SYSTEM, Role
+from farebox.storage import Database
+from tests.support.engines import ACCESS
+
+Headers = dict[str, str]
+
+
+@contextlib.contextmanager
+def services_over(database: Database, clock: ManualClock) -> Iterator[Services]:
+    """Return the services of one process over a migrated database."""
+    with database.write() as tx:
+        pepper = service_secrets.ensure_pepper(tx)
+        service_signing.ensure_signing_key(tx)
+        ensure_product(tx, code="accman", name="Accounts", unit="credit")
+    lane = Lane(database, Ledger())
+    looks = Lane(database, Ledger(), writes=False)
+    yield Services(
+        database=database,
+        components=ACCESS,
+        clock=clock,
+        decisions=Decider(database, lane, looks, Callers(database, pepper)),
+        authenticate=Lookup(database, None),
+        issuer="https://farebox.test",
+        metrics=Metrics(),
+    )
+    lane.close()
+    looks.close()
+
+
+def operator_key(database: Database, *roles: Role) -> str:
+    """Return the key of a new operator with these roles."""
+    with database.write() as tx:
+        made = service_operators.create_operator(tx, SYSTEM, name="/".join(roles), roles=roles)
+        return service_credentials.create_credential(
+            tx, SYSTEM, kind="operator", subject=made.id
+        ).key
+
+
+def bearer(key: str) -> Headers:
+    return {"Authorization": f"Bearer {key}"}
+
+
+def rows_of(database: Database) -> dict[str, list[Any]]:
+    """Return every row of every table."""
+    with database.read() as tx:
+        names = sorted(sa.inspect(tx.connection).get_table_names())
+        return {
+            name: sorted(repr(tuple(row)) for row in tx.run(sa.text(f'SELECT * FROM "{name}"')))  # noqa: S608 - names of our own tables
+            for name in names
+        }
+
+
+class Api:
+    """Calls of one caller; every command gets a key of its own unless it names one."""
+
+    def __init__(self, client: TestClient[App], headers: Headers) -> None:
+        self._client = client
+        self.headers = headers
+
+    def call(self, method: str, path: str, *, key: str | None = "new", **more: Any) -> Any:
+        """Return the response to any request."""
+        headers = {**self.headers, **more.pop("headers", {})}
+        if key is not None and method != "GET":
+            headers["Idempotency-Key"] = uuid.uuid4().hex if key == "new" else key
+        return self._client.request(method, path, headers=headers, **more)
+
+    def get(self, path: str, **params: Any) -> Any:
+        return self.good(self.call("GET", path, params=params))
+
+    def post(self, path: str, body: Any = None, **more: Any) -> Any:
+        return self.good(self.call("POST", path, json=body, **more))
+
+    def patch(self, path: str, body: Any = None, **more: Any) -> Any:
+        return self.good(self.call("PATCH", path, json=body, **more))
+
+    def put(self, path: str, body: Any = None, **more: Any) -> Any:
+        return self.good(self.call("PUT", path, json=body, **more))
+
+    def delete(self, path: str, **more: Any) -> Any:
+        return self.good(self.call("DELETE", path, **more))
+
+    @staticmethod
+    def good(response: Any) -> Any:
+        assert response.status_code < 300, response.text
+        return response.json() if response.content else None
+
+
+@pytest.fixture(scope="session")
+def undriven() -> App:
+    """Return an app with nothing behind it, for what can be seen from its routes alone."""
+    nothing: Any = None
+    return create_app(
+        Services(
+            database=nothing,
+            components=(),
+            clock=nothing,
+            decisions=nothing,
+            authenticate=lambda _: None,
+            issuer="https://farebox.test",
+            metrics=Metrics(),
+        )
+    )
+
+
+@pytest.fixture
+def services(database: Database, clock: ManualClock) -> Iterator[Services]:
+    with services_over(database, clock) as made:
+        yield made
+
+
+@pytest.fixture
+def client(services: Services) -> Iterator[TestClient[App]]:
+    with TestClient(create_app(services), raise_server_exceptions=False) as made:
+        yield made
+
+
+@pytest.fixture
+def caller(client: TestClient[App], database: Database) -> Callable[..., Api]:
+    """Return a function that makes an operator with roles and returns their calls."""
+    return lambda *roles: Api(client, bearer(operator_key(database, *roles)))
+
+
+@pytest.fixture
+def admin(caller: Callable[..., Api]) -> Api:
+    return caller("admin")
+
+
+@pytest.fixture
+def stranger(client: TestClient[App]) -> Api:
+    """Return the calls of somebody without a credential."""
+    return Api(client, {})
+
+
+@pytest.fixture
+def consumer(admin: Api, client: TestClient[App]) -> Callable[[str], tuple[str, Api]]:
+    """Return a function that makes a consumer with a key: its id, and its calls."""
+
+    def make(name: str) -> tuple[str, Api]:
+        made = admin.post("/v1/consumers", {"name": name})
+        key = admin.post(f"/v1/consumers/{made['id']}/keys", {})["key"]
+        return made["id"], Api(client, bearer(key))
+
+    return make
+
+
+@pytest.fixture
+def films(admin: Api) -> str:
+    """Return the code of a product."""
+    return str(admin.post("/v1/products", {"code": "films", "name": "Films"})["code"])

@@ -1,0 +1,113 @@
+"""Health, readiness, counters, and what surrounds every answer."""
+
+import re
+from dataclasses import replace
+
+import pytest
+import sqlalchemy as sa
+from litestar.testing import TestClient
+
+from farebox.http.app import create_app
+from farebox.kernel.clock import ManualClock
+from farebox.kernel.refusals import ClockJumped
+from tests.api.conftest import services_over
+
+
+def test_a_running_process_is_alive(client):
+    assert client.get("/healthz").json() == {"alive": True}
+
+
+def test_ready_when_database_schema_and_clock_are(client):
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json() == {"ready": True, "checks": {"database access": "ok", "clock": "ok"}}
+
+
+class GoneDatabase:
+    name = "access"
+
+    def read(self):
+        raise sa.exc.OperationalError("SELECT", None, ConnectionError("no route to host"))
+
+
+def test_not_ready_while_the_database_is_away(services):
+    with TestClient(create_app(replace(services, database=GoneDatabase()))) as client:
+        answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["database access"] == "unreachable"
+
+
+def test_not_ready_before_the_migrations(services, empty_url, open_database_at):
+    bare = replace(services, database=open_database_at(empty_url))
+    with TestClient(create_app(bare)) as client:
+        answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert re.fullmatch(r"\d+ migrations to do", answer.json()["checks"]["database access"])
+
+
+class JumpedClock(ManualClock):
+    jumped = False
+
+    def now_us(self):
+        if self.jumped:
+            raise ClockJumped(drift_us=9_000_000)
+        return super().now_us()
+
+
+def test_not_ready_after_the_clock_jumped(database):
+    clock = JumpedClock()
+    with services_over(database, clock) as services, TestClient(create_app(services)) as client:
+        assert client.get("/readyz").status_code == 200
+        clock.jumped = True
+        answer = client.get("/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["checks"]["clock"] == "jumped"
+
+
+def test_counters_name_routes_and_no_customers(client, consumer):
+    who, own = consumer("Ada")
+    own.get(f"/v1/consumers/{who}")
+    client.get("/nowhere")
+    text = client.get("/metrics").text
+    line = 'farebox_http_requests_total{method="GET",route="/v1/consumers/{consumer}",status="200"}'
+    assert f"{line} 1.0" in text
+    assert 'route="unknown",status="404"' in text
+    assert who not in text
+    assert "Ada" not in text
+
+
+def test_two_apps_count_apart(services, client):
+    other = create_app(services)
+    assert other is not client.app
+    client.get("/healthz")
+    assert 'route="/healthz"' in client.get("/metrics").text
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/consumers", "/nowhere", "/docs"])
+def test_every_answer_carries_safe_headers(client, path):
+    headers = client.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["x-frame-options"] == "DENY"
+    assert headers["referrer-policy"] == "no-referrer"
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert headers["cache-control"]
+    assert headers["x-request-id"]
+
+
+def test_a_callers_request_id_is_kept_if_it_is_decent(client):
+    kept = client.get("/healthz", headers={"X-Request-ID": "trace-7.a_b"})
+    assert kept.headers["x-request-id"] == "trace-7.a_b"
+    replaced = client.get("/healthz", headers={"X-Request-ID": "x" * 65})
+    assert re.fullmatch(r"[0-9a-f]{16}", replaced.headers["x-request-id"])
+
+
+def test_answers_are_not_stored_by_caches_unless_they_say_so(client, admin):
+    assert admin.call("GET", "/v1/consumers").headers["cache-control"] == "no-store"
+    assert "max-age" in client.get("/.well-known/jwks.json").headers["cache-control"]
+
+
+def test_the_allowed_methods_are_told(client):
+    answer = client.delete("/v1/consumers")
+    assert answer.status_code == 405
+    assert {"GET", "POST"} <= set(answer.headers["allow"].split(", "))
+    assert answer.json()["code"] == "method_not_allowed"
