@@ -40,11 +40,11 @@ class Served:
 
 
 @contextmanager
-def served(factory, stage, **settings):
+def served(factory, stage, interface="asgi", **settings):
     """Serve a charged service until the end of the block."""
     port = free_port()
     command = [
-        *(sys.executable, "-m", "granian", "--interface", "asgi", "--factory"),
+        *(sys.executable, "-m", "granian", "--interface", interface, "--factory"),
         *("--host", "127.0.0.1", "--port", str(port)),
         *("--workers", "1", "--workers-kill-timeout", "1"),
         factory,
@@ -103,7 +103,7 @@ def cinema(served_stage):
 @pytest.fixture
 def slow(served_stage):
     with served(
-        "tests.edge.slow:from_environment", served_stage, HOLD_SECONDS=str(HOLD_SECONDS)
+        "tests.edge.services:from_environment", served_stage, HOLD_SECONDS=str(HOLD_SECONDS)
     ) as it:
         yield it
 
@@ -195,3 +195,18 @@ def test_answer_waits_for_the_charge_on_a_real_server(served_stage, slow):
     answer = slow.visit("/wait", credential)
 
     assert (answer.text, answer.headers["accman"]) == ("done", "17")
+
+
+def test_wsgi_service_is_charged_for_its_size_on_a_real_server(served_stage):
+    credential = served_stage.open(15)
+    headers = {"ACCMAN": credential}
+
+    with served("tests.edge.services:wsgi_from_environment", served_stage, "wsgi") as echo:
+        said = echo.client.post("/", content=b"0123456789", headers=headers)
+        too_long = echo.client.post("/", content=b"0123456789", headers=headers)
+        rest = echo.client.post("/", content=b"01234", headers=headers)
+
+    assert (said.content, said.headers["accman"]) == (b"0123456789", "5")
+    assert (too_long.status_code, too_long.headers["accman"]) == (402, "5")
+    assert (rest.status_code, rest.headers["accman"]) == (200, "0")
+    assert served_stage.charges(credential) == [10, 5]

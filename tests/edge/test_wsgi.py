@@ -148,7 +148,7 @@ def test_what_the_service_writes_comes_before_what_it_returns(stage, middleware,
     answer = wsgi_visit(charged, headers=accman(credential))
 
     assert (answer.body, answer.balance) == (b"onetwothree", 17)
-    assert charged_at_write == ([[3]] if from_head else [[]])
+    assert charged_at_write == [[]]
     assert stage.charges(credential) == [3]
 
 
@@ -232,7 +232,8 @@ def test_service_without_a_head_is_a_crash(stage, middleware, from_head):
     assert stage.tot(credential) == 20
 
 
-def test_writing_too_much_stops_the_service(stage, middleware):
+@pytest.mark.parametrize("from_head", [False, True])
+def test_writing_too_much_stops_the_service(stage, middleware, from_head):
     credential = stage.open(20)
     got_on = []
 
@@ -242,7 +243,7 @@ def test_writing_too_much_stops_the_service(stage, middleware):
         got_on.append("past the limit")
         return []
 
-    charged = middleware(app, costing(3, largest_body_bytes=7))
+    charged = middleware(app, costing(3, largest_body_bytes=7, cost_from_head=from_head))
     answer = wsgi_visit(charged, headers=accman(credential))
 
     assert (answer.status, answer.problem, got_on) == (500, "response_too_large", [])
@@ -296,3 +297,45 @@ def test_path_of_a_mounted_service_is_whole(stage, middleware):
         list(result)
 
     assert seen == [("/shop/фильм", "text/x")]
+
+
+@pytest.mark.parametrize("from_head", [False, True])
+def test_server_that_reads_the_head_early_finds_it_and_the_whole_body(stage, middleware, from_head):
+    credential = stage.open(20)
+    charged = middleware(answering(Result(b"one", b"two")), costing(3, cost_from_head=from_head))
+    server = WsgiServer()
+    environment = environment_of(headers=accman(credential)) | {"SERVER_SOFTWARE": "Granian"}
+
+    with closing(charged(environment, server.start_response)) as result:
+        assert server.answer().balance == 17
+        assert b"".join(result) == b"onetwo"
+
+    assert stage.charges(credential) == [3]
+
+
+@pytest.mark.parametrize("from_head", [False, True])
+def test_crash_under_a_server_that_reads_the_head_early_is_not_charged(
+    stage, middleware, from_head
+):
+    credential = stage.open(20)
+    result = Result(fails=ConnectionError())
+    charged = middleware(answering(result), costing(3, cost_from_head=from_head))
+    environment = environment_of(headers=accman(credential)) | {"SERVER_SOFTWARE": "Granian"}
+
+    with pytest.raises(ConnectionError):
+        charged(environment, WsgiServer().start_response)
+
+    assert (result.closed, stage.tot(credential)) == (1, 20)
+
+
+def test_service_that_fails_to_clean_up_is_not_charged(stage, middleware):
+    credential = stage.open(20)
+
+    class Untidy(Result):
+        def close(self):
+            raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        wsgi_visit(middleware(answering(Untidy(b"one")), costing(3)), headers=accman(credential))
+
+    assert stage.tot(credential) == 20

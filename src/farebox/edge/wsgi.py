@@ -6,16 +6,17 @@
         charging=Charging(cost=lambda request, response: response.size // 1000, maximum_cost=50),
     )
 
-The service runs at the first step of the server through the result, so that a server which closes
-the result unread charges nobody. The head of the response leaves only after the charge, with the
+The service's result is read when the server asks for ours, so that a server which closes it unread
+charges nobody. The head of the response leaves only after the charge, with the
 balance in `ACCMAN`. A visit that crashes or answers 5xx is not charged. WSGI has no word for a
 client that leaves while the service works: that visit is charged.
 """
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from farebox.edge.charging import Charging, Held, abandon, reserve, settle
@@ -35,8 +36,12 @@ from farebox.edge.messages import (
 ExceptionInfo: TypeAlias = (
     tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None]
 )
-Write = Callable[[bytes], object]
 Fields = list[tuple[str, str]]
+
+# Granian takes status and headers as they are when the application returns. PEP 3333 lets us set
+# them until the first piece of the body, which is when the charge is known; on this server the
+# service runs before the result is returned, and a result closed unread is charged.
+_READS_HEAD_EARLY: Final = "Granian"
 
 
 class AccManMiddleware:
@@ -67,6 +72,8 @@ class AccManMiddleware:
         )
         environment["wsgi.input"] = _CountedInput(environment["wsgi.input"], request)
         visit.call(self._app, environment)
+        if environment.get("SERVER_SOFTWARE", "").startswith(_READS_HEAD_EARLY):
+            visit.begin()
         return visit
 
 
@@ -93,8 +100,8 @@ class _Visit:
         )
         self._result: Iterable[bytes] = ()
         self._settled = False
+        self._head_is_out = False
         self._withheld = False
-        self._write_to_server: Write | None = None
         self._pieces = self._passed() if charging.cost_from_head else self._kept()
 
     def call(self, app: WSGIApplication, environment: WSGIEnvironment) -> None:
@@ -106,6 +113,15 @@ class _Visit:
         except BaseException:
             self.close()
             raise
+
+    def begin(self) -> None:
+        """Go on until the head is out, without waiting for the server to ask."""
+        try:
+            first = [piece for piece in (next(self._pieces, None),) if piece is not None]
+        except BaseException:
+            self.close()
+            raise
+        self._pieces = itertools.chain(first, self._pieces)
 
     def __iter__(self) -> Self:
         return self
@@ -121,24 +137,15 @@ class _Visit:
 
     def _on_start(
         self, status: str, headers: Fields, exc_info: ExceptionInfo | None = None, /
-    ) -> Write:
+    ) -> Callable[[bytes], object]:
         assert exc_info is not None or self._head is None, "start_response twice without exc_info"
         self._head = (status, headers)
         # With the head charged and handed on, only the server knows if it can still be replaced.
-        if exc_info is not None and self._write_to_server is not None and not self._withheld:
+        if exc_info is not None and self._head_is_out and not self._withheld:
             self._start_response(status, _with_balance(headers, None), exc_info)
-        return self._on_write
-
-    def _on_write(self, chunk: bytes) -> None:
-        if not self._charging.cost_from_head:
-            self._body.write(chunk)
-            return
-        pieces = [] if self._settled else self._settle(None)
-        if not self._withheld:
-            pieces.append(chunk)
-        assert self._write_to_server is not None
-        for piece in pieces:
-            self._write_to_server(piece)
+        # What is written is kept, with or without cost_from_head: PEP 3333 lets a middleware queue
+        # it, and not every server has a `write` to pass it on to.
+        return self._body.write
 
     def _kept(self) -> Iterator[bytes]:
         """Collect the whole body and charge, then let it go."""
@@ -146,7 +153,7 @@ class _Visit:
             with contextlib.suppress(ResponseTooLarge):
                 for chunk in self._result:
                     self._body.write(chunk)
-            # The service may still change its mind, or count, while it cleans up.
+            # Failing to clean up is a crash like any other, so it comes before the charge.
             self._close_result()
         except BaseException:
             self._abandon()
@@ -158,7 +165,10 @@ class _Visit:
     def _passed(self) -> Iterator[bytes]:
         """Charge at the first piece, then let each pass as it comes."""
         try:
-            for chunk in self._result:
+            if self._body.too_large:
+                yield from self._settle(self._body)
+                return
+            for chunk in itertools.chain(self._body.pieces(), self._result):
                 if not self._settled:
                     yield from self._settle(None)
                 if self._withheld:
@@ -178,15 +188,13 @@ class _Visit:
         response = Response(status=int(status[:3]), headers=_headers_of(fields), body=body)
         steps = settle(self._charging, self._request, response, self._held)
         verdict = converse(self._farebox, steps)
+        self._head_is_out = True
         if verdict.instead is None:
-            self._write_to_server = self._start_response(
-                status, _with_balance(fields, verdict.balance)
-            )
+            self._start_response(status, _with_balance(fields, verdict.balance))
             return []
         self._withheld = True
-        answer = verdict.instead
-        self._write_to_server = self._start_response(answer.status_line, list(answer.headers))
-        return [answer.body]
+        self._start_response(verdict.instead.status_line, list(verdict.instead.headers))
+        return [verdict.instead.body]
 
     def _abandon(self) -> None:
         if not self._settled:

@@ -1,4 +1,4 @@
-"""A service that is slow on purpose, behind the middleware, for a server to run.
+"""Services behind the middleware, for a server to run: a slow one, and an echo over WSGI.
 
 `/wait` answers when `/go` was visited, which is free; `/farewell` when the client has left.
 """
@@ -6,8 +6,7 @@
 import asyncio
 import os
 
-from farebox.edge import AsyncFarebox, Charging
-from farebox.edge.asgi import AccManMiddleware
+from farebox.edge import AsyncFarebox, Charging, Farebox, asgi, wsgi
 
 
 class Slow:
@@ -27,7 +26,7 @@ class Slow:
 
 
 def from_environment():
-    return AccManMiddleware(
+    return asgi.AccManMiddleware(
         Slow(),
         farebox=AsyncFarebox(os.environ["FILMS_FAREBOX_URL"], key=os.environ["FILMS_FAREBOX_KEY"]),
         charging=Charging(
@@ -35,4 +34,20 @@ def from_environment():
             free=lambda request: request.path == "/go",
             hold_seconds=int(os.environ["HOLD_SECONDS"]),
         ),
+    )
+
+
+def echo(environment, start_response):
+    """Answer with the request's body, in two pieces."""
+    said = environment["wsgi.input"].read(int(environment.get("CONTENT_LENGTH") or 0))
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield said[:3]
+    yield said[3:]
+
+
+def wsgi_from_environment():
+    return wsgi.AccManMiddleware(
+        echo,
+        farebox=Farebox(os.environ["FILMS_FAREBOX_URL"], key=os.environ["FILMS_FAREBOX_KEY"]),
+        charging=Charging(cost=lambda request, response: response.size),
     )
