@@ -23,6 +23,9 @@ GENERATED: Final = "fb_live_"
 RANDOM_LETTERS: Final = 32
 DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CHECKSUM_LETTERS: Final = 6
+LEAST_PRIORITY: Final = -(2**31)
+LAST_PRIORITY: Final = 2**31 - 2
+"""The ledger's own priority, for drawing on a credit limit, is the one after it."""
 
 _DECIDER: Final = frozenset({Permission.DECIDE, Permission.RESOLVE, Permission.ACCOUNTS})
 PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
@@ -75,6 +78,13 @@ def checked_text(text: str, what: str, *, longest: int, least: int = 1) -> str:
     if any("\ud800" <= letter <= "\udfff" for letter in text):
         raise ValueRefused(f"{what} is not well-formed Unicode")
     return text
+
+
+def checked_priority(priority: int) -> int:
+    """Return a priority if it is one of 32 bits, else refuse it."""
+    if type(priority) is not int or not LEAST_PRIORITY <= priority <= LAST_PRIORITY:
+        raise ValueRefused(f"a priority is a whole number from {LEAST_PRIORITY} to {LAST_PRIORITY}")
+    return priority
 
 
 def checked_limit(limit: int) -> int:

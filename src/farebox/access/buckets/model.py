@@ -25,15 +25,18 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
     """What is on a bucket, in the product's smallest unit.
 
-    `granted` and `used` count from the beginning; `available` is what may be used now, `held` what
-    is reserved. What expired or was voided is neither used nor available.
+    `available` is what may be used now, credit limit included, `held` what is reserved. `granted`
+    and `used` count from the beginning; `used` is all that has left, also what expired or was
+    taken back. A `fault` stops the bucket until an operator has looked.
     """
 
     available: int
     held: int
     granted: int
     used: int
+    credit_limit: int
     frozen: bool
+    fault: bool
 
     @property
     def is_empty(self) -> bool:
@@ -99,7 +102,7 @@ class MemberCap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BucketSource(msgspec.Struct, frozen=True, kw_only=True):
-    """A bucket that a consumer may draw on, with the consumer's cap bucket on it if there is one."""
+    """A bucket that a consumer may draw on, with the bucket of the consumer's cap on it."""
 
     bucket: int
     product: str

@@ -1,7 +1,20 @@
-"""Buckets of consumers and groups: made, topped up, consumed from, frozen, read."""
+"""Buckets of consumers and groups: made, topped up, consumed from, frozen, read.
 
+A record here says whose a ledger bucket is. Whatever changes which buckets somebody may draw on
+advances the holder's revision; amounts do not, because the ledger decides on the amounts itself.
+"""
+
+from collections.abc import Sequence
+
+import msgspec
+import sqlalchemy as sa
+
+from farebox.access.buckets import store
 from farebox.access.buckets.model import (
+    Balance,
     Bucket,
+    BucketDenied,
+    BucketRecordUnknown,
     BucketSource,
     BucketView,
     HistoryEntry,
@@ -10,8 +23,30 @@ from farebox.access.buckets.model import (
     Shortage,
     Terms,
 )
+from farebox.access.buckets.rules import (
+    LONGEST_LABEL,
+    applied,
+    entries_of,
+    grant_of,
+    movement_of,
+)
+from farebox.access.catalog.model import ProductArchived
+from farebox.access.catalog.service import read_product
+from farebox.access.consumers.model import DeviceRefused
+from farebox.access.consumers.service import read_consumer
+from farebox.access.consumers.service_groups import lock_group
+from farebox.kernel import ids
+from farebox.kernel.amounts import checked_amount
+from farebox.ledger import reading
+from farebox.ledger.model import Command, Freeze, Outcome, Recall, Refused, Source, Use
+from farebox.ledger.service import Ledger, request
 from farebox.platform.model import Actor, Once, Page
+from farebox.platform.rules import checked_limit, checked_priority, checked_text, page_of
+from farebox.platform.service_audit import record
 from farebox.storage import Tx
+
+_ledger = Ledger()
+Guards = tuple[tuple[str, int], ...]
 
 
 def create_bucket(
@@ -26,18 +61,53 @@ def create_bucket(
     grant: Terms | None = None,
     credit_limit: int = 0,
 ) -> Bucket:
-    """Open a bucket of a product for a consumer or a group, with a first grant if one is given."""
-    raise NotImplementedError
+    """Open a bucket of a product for a consumer or a group, with a first grant if one is given.
 
-
-def read_bucket(tx: Tx, bucket_id: int) -> BucketView:
-    """Return a bucket with its balance; refuses an unknown one (`bucket_unknown`)."""
-    raise NotImplementedError
+    Refuses an archived product (`product_archived`), unknown ones, and a device as holder
+    (`device_draws_as_owner`). The bucket may go down to minus `credit_limit`.
+    """
+    if read_product(tx, product).state == "archived":
+        raise ProductArchived
+    checked_amount(credit_limit, least=0)
+    if holder_kind == "group":
+        lock_group(tx, holder)
+    elif read_consumer(tx, holder).owner is not None:
+        raise DeviceRefused
+    number = _ledger.open_bucket(tx, _ledger.asset(tx, product), credit_limit=credit_limit)
+    made = Bucket(
+        id=number,
+        product=product,
+        holder_kind=holder_kind,
+        holder=holder,
+        priority=checked_priority(priority),
+        label=checked_text(label, "a label", longest=LONGEST_LABEL, least=0),
+        created_at=tx.now_us,
+    )
+    tx.run(store.bucket.insert(), msgspec.structs.asdict(made))
+    _ledger.advance_revision(tx, holder)
+    record(tx, actor, "bucket.created", ids.show("bkt", number), after=made)
+    if grant is not None:
+        top_up(tx, actor, number, grant)
+    return made
 
 
 def find_bucket(tx: Tx, bucket_id: int) -> Bucket | None:
     """Return a bucket's record or None."""
-    raise NotImplementedError
+    row = tx.one(sa.select(store.bucket).where(store.bucket.c.id == bucket_id))
+    return None if row is None else store.bucket_of(row)
+
+
+def known_bucket(tx: Tx, bucket_id: int) -> Bucket:
+    """Return a bucket's record; refuses an unknown one (`bucket_unknown`), a cap's bucket too."""
+    found = find_bucket(tx, bucket_id)
+    if found is None:
+        raise BucketRecordUnknown
+    return found
+
+
+def read_bucket(tx: Tx, bucket_id: int) -> BucketView:
+    """Return a bucket with its balance; refuses an unknown one (`bucket_unknown`)."""
+    return _view(tx, known_bucket(tx, bucket_id))
 
 
 def list_buckets(
@@ -48,15 +118,53 @@ def list_buckets(
     after: int | None = None,
     limit: int = 100,
 ) -> Page[BucketView]:
-    """Return buckets with their balances, oldest first; the cursor is the last id."""
-    raise NotImplementedError
+    """Return buckets with their balances, oldest first; the cursor is the last id in decimals."""
+    statement = sa.select(store.bucket).order_by(store.bucket.c.id)
+    for column, value in ((store.bucket.c.holder, holder), (store.bucket.c.product, product)):
+        if value is not None:
+            statement = statement.where(column == value)
+    if after is not None:
+        statement = statement.where(store.bucket.c.id > after)
+    rows = tx.run(statement.limit(checked_limit(limit) + 1)).all()
+    page = page_of([store.bucket_of(row) for row in rows], limit, lambda bucket: str(bucket.id))
+    return Page(items=tuple(_view(tx, bucket) for bucket in page.items), next=page.next)
+
+
+def bucket_of_holder(tx: Tx, *, holder: str, product: str) -> Bucket | None:
+    """Return a holder's oldest bucket of a product, or None."""
+    here = sa.and_(store.bucket.c.holder == holder, store.bucket.c.product == product)
+    statement = sa.select(store.bucket).where(here).order_by(store.bucket.c.id)
+    row = tx.one(statement.limit(1))
+    return None if row is None else store.bucket_of(row)
 
 
 def top_up(
-    tx: Tx, actor: Actor, bucket_id: int, terms: Terms, *, once: Once | None = None
+    tx: Tx,
+    actor: Actor,
+    bucket_id: int,
+    terms: Terms,
+    *,
+    once: Once | None = None,
+    operation: int | None = None,
 ) -> Movement:
-    """Add a grant to a bucket."""
-    raise NotImplementedError
+    """Add a grant to a bucket; a frozen one is refused (`bucket_frozen`).
+
+    `operation` is an id that was minted before the transaction began: should its commit get lost
+    and the work run again, the grant is not made twice.
+    """
+    bucket = known_bucket(tx, bucket_id)
+    checked_priority(terms.priority)
+    command = grant_of(bucket_id, terms, actor.reason)
+    fresh = ids.mint() if operation is None else operation
+    outcome = command_once(tx, command, once=once, operation=fresh)
+    done = movement_of(outcome)
+    if isinstance(done, Shortage):
+        raise BucketDenied(done.code, None)
+    if done.operation == fresh:
+        # A repeat has another operation's answer, and its change is in the log already.
+        after = {"operation": ids.show("op", done.operation), "terms": terms}
+        record(tx, actor, "bucket.granted", ids.show("bkt", bucket.id), after=after)
+    return done
 
 
 def consume(
@@ -67,33 +175,142 @@ def consume(
     *,
     metadata: str | None = None,
     once: Once | None = None,
+    guards: Guards = (),
+    operation: int | None = None,
 ) -> Movement | Shortage:
-    """Take an amount from one bucket, all or nothing."""
-    raise NotImplementedError
+    """Take an amount from one bucket, all or nothing; `operation` as for `top_up`.
+
+    `metadata` is JSON text for the journal. `guards` are what the caller knows of the subjects; if
+    it is old, the transaction must run again (`TryAgain`).
+    """
+    bucket = known_bucket(tx, bucket_id)
+    command = Use(
+        sources=(Source(bucket_id),),
+        amount=amount,
+        actor=actor.id,
+        product=bucket.product,
+        meta=metadata,
+    )
+    outcome = command_once(tx, command, once=once, guards=guards, operation=operation)
+    return movement_of(outcome)
+
+
+def recalled(tx: Tx, once: Once | None) -> Outcome | None:
+    """Return what the ledger answered under a key before, or None where it did not.
+
+    Refuses another payload under the same key (`idempotency_key_reused`).
+    """
+    if once is None:
+        return None
+    outcome = command_once(tx, Recall(), once=once)
+    if isinstance(outcome, Refused) and outcome.code == "key_unknown":
+        return None
+    if isinstance(outcome, Refused):
+        applied(outcome)
+    return outcome
+
+
+def command_once(
+    tx: Tx,
+    command: Command,
+    *,
+    once: Once | None = None,
+    guards: Guards = (),
+    operation: int | None = None,
+) -> Outcome:
+    """Run one command on the ledger, under the caller's key if there is one."""
+    asked = request(
+        command,
+        caller="" if once is None else once.caller,
+        key=None if once is None else once.key,
+        payload=None if once is None else once.payload,
+        guards=guards,
+        operations=(ids.mint() if operation is None else operation,),
+    )
+    return _ledger.apply(tx, [asked])[0][0]
 
 
 def freeze_bucket(tx: Tx, actor: Actor, bucket_id: int) -> BucketView:
     """Stop movement on a bucket. Repeating changes nothing."""
-    raise NotImplementedError
+    return _freeze(tx, actor, bucket_id, frozen=True)
 
 
 def unfreeze_bucket(tx: Tx, actor: Actor, bucket_id: int) -> BucketView:
     """Allow movement again. Repeating changes nothing."""
-    raise NotImplementedError
+    return _freeze(tx, actor, bucket_id, frozen=False)
 
 
 def history(
     tx: Tx, bucket_id: int, *, before: int | None = None, limit: int = 100
 ) -> Page[HistoryEntry]:
-    """Return what happened on a bucket, newest first; the cursor is the entry to go on below."""
-    raise NotImplementedError
+    """Return what happened on a bucket, newest first; `next` is the `before` of the next page."""
+    known_bucket(tx, bucket_id)
+    rows, following = reading.history(
+        _ledger, tx, bucket_id, before=before, limit=checked_limit(limit)
+    )
+    found = entries_of([
+        HistoryEntry(
+            operation=row.operation,
+            at=row.at,
+            kind=row.kind.name.lower(),
+            by=row.change,
+            available_after=row.available_after,
+            actor=row.actor,
+            product=row.product,
+            metadata=row.meta,
+        )
+        for row in rows
+    ])  # fmt: skip
+    return Page(items=found, next=None if following is None else str(following))
 
 
 def balance_at(tx: Tx, bucket_id: int, at: int) -> int:
-    """Return what was available on a bucket at an instant."""
-    raise NotImplementedError
+    """Return what was available on a bucket at an instant, in microseconds."""
+    known_bucket(tx, bucket_id)
+    return reading.as_of(_ledger, tx, bucket_id, at)
 
 
-def sources_of(tx: Tx, *, consumer: str, holders: tuple[str, ...]) -> tuple[BucketSource, ...]:
-    """Return the buckets of holders in the order of `holders`, then priority, then age, with the consumer's caps."""
-    raise NotImplementedError
+def sources_of(tx: Tx, *, consumer: str, holders: Sequence[str]) -> tuple[BucketSource, ...]:
+    """Return the buckets of holders in the order in which they are drawn, with the caps on them.
+
+    That is the order of `holders`, then by priority, then by age.
+    """
+    bucket, cap = store.bucket, store.cap
+    capped = sa.and_(cap.c.bucket == bucket.c.id, cap.c.consumer == consumer)
+    statement = (
+        sa.select(bucket.c.id, bucket.c.product, bucket.c.holder, cap.c.cap_bucket)
+        .select_from(bucket.outerjoin(cap, capped))
+        .where(bucket.c.holder.in_(holders))
+        .order_by(bucket.c.priority, bucket.c.id)
+    )
+    found = [
+        BucketSource(bucket=row.id, product=row.product, holder=row.holder, cap=row.cap_bucket)
+        for row in tx.run(statement)
+    ]
+    # Sorting keeps the order of equals, which is that of the statement.
+    return tuple(sorted(found, key=lambda source: holders.index(source.holder)))
+
+
+def _freeze(tx: Tx, actor: Actor, bucket_id: int, *, frozen: bool) -> BucketView:
+    before = read_bucket(tx, bucket_id)
+    applied(command_once(tx, Freeze(bucket=bucket_id, frozen=frozen)))
+    after = read_bucket(tx, bucket_id)
+    if after.balance != before.balance:
+        action = "bucket.frozen" if frozen else "bucket.unfrozen"
+        shown = ids.show("bkt", bucket_id)
+        record(tx, actor, action, shown, before=before.balance, after=after.balance)
+    return after
+
+
+def _view(tx: Tx, bucket: Bucket) -> BucketView:
+    view = reading.bucket_view(_ledger, tx, bucket.id)
+    balance = Balance(
+        available=view.available,
+        held=view.held,
+        granted=view.granted,
+        used=view.spent,
+        credit_limit=view.credit_limit,
+        frozen=view.frozen,
+        fault=view.fault,
+    )
+    return BucketView(bucket=bucket, balance=balance)

@@ -26,8 +26,6 @@ LEEWAY_S: Final = 30
 LONGEST_SUBJECT: Final = 255
 SHORTEST_SECRET: Final = 32
 SHORTEST_RSA_BITS: Final = 2048
-LEAST_PRIORITY: Final = -(2**31)
-LAST_PRIORITY: Final = 2**31 - 1
 ASYMMETRIC: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
@@ -65,13 +63,6 @@ def checked_identity(issuer: str | None, subject: str | None) -> tuple[str | Non
         checked_text(issuer, "an issuer", longest=longest),
         checked_text(subject, "a subject", longest=longest),
     )
-
-
-def checked_priority(priority: int) -> int:
-    """Return a priority if it is a 32-bit number, else refuse it."""
-    if type(priority) is not int or not LEAST_PRIORITY <= priority <= LAST_PRIORITY:
-        raise ValueRefused(f"a priority is a whole number from {LEAST_PRIORITY} to {LAST_PRIORITY}")
-    return priority
 
 
 def checked_issuer(issuer: Issuer) -> Issuer:

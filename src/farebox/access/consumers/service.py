@@ -181,6 +181,11 @@ def import_key(
     )
 
 
+def lock_consumer(tx: Tx, consumer_id: str) -> Consumer:
+    """Return a consumer that nobody else changes until the commit."""
+    return _locked(tx, consumer_id)
+
+
 def _locked(tx: Tx, consumer_id: str) -> Consumer:
     """Return a consumer whose row nobody else changes until the commit."""
     here = store.consumer.c.id == consumer_id

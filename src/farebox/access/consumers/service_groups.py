@@ -19,11 +19,10 @@ from farebox.access.consumers.model import (
     MemberUnknown,
     TooManyGroups,
 )
-from farebox.access.consumers.rules import checked_priority
 from farebox.kernel.ids import record_id
 from farebox.ledger.service import Ledger
 from farebox.platform.model import Actor, Page
-from farebox.platform.rules import checked_limit, checked_text, page_of
+from farebox.platform.rules import checked_limit, checked_priority, checked_text, page_of
 from farebox.platform.service_audit import record
 from farebox.storage import Tx
 
