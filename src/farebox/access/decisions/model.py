@@ -6,6 +6,7 @@ import msgspec
 
 from farebox.access.consumers.model import ConsumerState
 from farebox.kernel.refusals import Refusal
+
 # Named again here, because it is what a decision starts from.
 from farebox.platform.model import Principal as Principal  # noqa: PLC0414
 
