@@ -3,6 +3,7 @@
 import threading
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 
 from tests.edge.model import Model
+from tests.edge.real import move_clock, real_farebox
 from tests.edge.stage import Stage
 from tests.edge.visits import Asgi, Wsgi
 
@@ -25,14 +27,14 @@ def _move_clock_of(model):
 
 
 @contextmanager
-def modelled():
+def modelled(request):
     """Offer the model to clients in this process."""
     model = Model(EDGE_KEY)
 
-    def handle(request):
-        query = request.url.query.decode()
+    def handle(asked):
+        query = asked.url.query.decode()
         status, said = model.answer(
-            request.method, request.url.path, query, request.headers, request.content
+            asked.method, asked.url.path, query, asked.headers, asked.content
         )
         return httpx2.Response(status, json=said)
 
@@ -47,7 +49,7 @@ def modelled():
 
 
 @contextmanager
-def modelled_over_http():
+def modelled_over_http(request):
     """Offer the model to programs outside this process."""
     model = Model(EDGE_KEY)
 
@@ -84,16 +86,32 @@ def modelled_over_http():
     server.server_close()
 
 
-@pytest.fixture(params=[modelled], ids=["model"])
+@pytest.fixture(scope="session")
+def real_server(tmp_path_factory):
+    """The one real server of this run, and the key of an edge operator; started when asked for."""
+    with real_farebox(tmp_path_factory.mktemp("farebox")) as (url, key):
+        yield url, key
+
+
+@contextmanager
+def real(request):
+    """Offer the real server to whoever can reach a port."""
+    url, key = request.getfixturevalue("real_server")
+    stage = Stage(url=url, key=key, move_clock=partial(move_clock, url))
+    yield stage
+    stage.close()
+
+
+@pytest.fixture(params=[modelled, real], ids=["model", "real"])
 def stage(request):
-    with request.param() as stage:
+    with request.param(request) as stage:
         yield stage
 
 
-@pytest.fixture(params=[modelled_over_http], ids=["model"])
+@pytest.fixture(params=[modelled_over_http, real], ids=["model", "real"])
 def served_stage(request):
     """A stage whose Farebox other processes can reach."""
-    with request.param() as stage:
+    with request.param(request) as stage:
         yield stage
 
 

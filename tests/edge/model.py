@@ -99,6 +99,7 @@ class Model:
         for hold in self.holds.values():
             if hold["state"] == "open" and hold["expires_at"] <= self.now:
                 hold["state"] = "expired"
+                self._record(hold["cred"], hold["quantity"], "expire")
 
     def _available(self, cred):
         if cred not in self.balance:
@@ -110,24 +111,13 @@ class Model:
         )
         return max(self.balance[cred] - held, 0)
 
-    def _operation(self):
+    def _record(self, cred, by, kind):
+        """Write down a change of what is available, which has happened already."""
         self.operations += 1
-        return f"op_{self.operations:016x}"
-
-    def _change(self, cred, by, kind):
-        operation = self._operation()
-        self.balance[cred] += by
-        if by:
-            self.pasts[cred].insert(
-                0,
-                {
-                    "operation": operation,
-                    "at": self.now.isoformat(),
-                    "by": by,
-                    "tot": self._available(cred),
-                    "kind": kind,
-                },
-            )
+        operation = f"op_{self.operations:016x}"
+        entry = {"operation": operation, "at": self.now.isoformat(), "by": by}
+        entry |= {"tot": self._available(cred), "kind": kind}
+        self.pasts[cred].insert(0, entry)
         return operation
 
     def _mod(self, cred, by):
@@ -135,7 +125,8 @@ class Model:
         self.pasts.setdefault(cred, [])
         if self._available(cred) + int(by) < 0:
             raise Problem(402, "insufficient_balance")
-        operation = self._change(cred, int(by), "mod")
+        self.balance[cred] += int(by)
+        operation = self._record(cred, int(by), "grant" if int(by) > 0 else "use")
         return {"cred": cred, "tot": self._available(cred), "by": int(by), "operation": operation}
 
     def _past(self, cred, limit, cursor="0"):
@@ -157,8 +148,7 @@ class Model:
         quantity = min(wanted, available) if asked.at_most else wanted
         if quantity > available or quantity == 0:
             return {"allowed": False, "code": "bucket_empty", "remaining": available}
-        operation = self._operation()
-        hold = operation.replace("op_", "hld_")
+        hold = f"hld_{len(self.holds):016x}"
         self.holds[hold] = {
             "cred": asked.credential,
             "quantity": quantity,
@@ -170,7 +160,7 @@ class Model:
         return {
             "allowed": True,
             "code": "allowed",
-            "operation": operation,
+            "operation": self._record(asked.credential, -quantity, "hold"),
             "hold": hold,
             "quantity": quantity,
             "remaining": available - quantity,
@@ -193,9 +183,10 @@ class Model:
             raise Problem(402, "over_capture")
         taken = wanted - above
         hold["state"] = "captured"
+        self.balance[hold["cred"]] -= taken
         return {
             "hold": asked.hold,
-            "operation": self._change(hold["cred"], -taken, "capture"),
+            "operation": self._record(hold["cred"], hold["quantity"] - taken, "capture"),
             "captured": taken,
             "released": hold["quantity"] - taken,
             "debt": above if hold["over_capture"] == "debt" else 0,
@@ -208,7 +199,7 @@ class Model:
         hold["state"] = "released"
         return {
             "hold": asked.hold,
-            "operation": self._operation(),
+            "operation": self._record(hold["cred"], hold["quantity"], "release"),
             "released": hold["quantity"],
             "remaining": self._available(hold["cred"]),
         }

@@ -1,87 +1,38 @@
 """Charged services in processes of their own, on a real server, visited over real HTTP."""
 
-import os
-import signal
 import socket
-import subprocess
-import sys
 import time
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 import httpx2
 import pytest
 
 from farebox.demo.films import KEY_VARIABLE, URL_VARIABLE
+from tests.edge.servers import served
 
 HOLD_SECONDS = 60
 
 
-def free_port():
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+class Service:
+    """A charged service on a server, with a client before it."""
 
-
-class Served:
-    """A service on a server, with a client before it."""
-
-    def __init__(self, process, port):
-        self.process = process
-        self.port = port
-        self.client = httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20)
-
-    def kill(self):
-        """Kill the server and its worker at once, as a power cut would."""
-        os.killpg(self.process.pid, signal.SIGKILL)
+    def __init__(self, server):
+        self.port = server.port
+        self.kill = server.kill
+        self.client = httpx2.Client(base_url=server.url, timeout=20)
 
     def visit(self, path, credential):
         return self.client.get(path, headers={"ACCMAN": credential})
 
 
 @contextmanager
-def served(factory, stage, interface="asgi", **settings):
-    """Serve a charged service until the end of the block."""
-    port = free_port()
-    command = [
-        *(sys.executable, "-m", "granian", "--interface", interface, "--factory"),
-        *("--host", "127.0.0.1", "--port", str(port)),
-        *("--workers", "1", "--workers-kill-timeout", "1"),
-        factory,
-    ]
-    environment = (
-        os.environ
-        | settings
-        | {
-            URL_VARIABLE: stage.url,
-            KEY_VARIABLE: stage.key,
-            "PYTHONUNBUFFERED": "1",
-        }
-    )
-    with subprocess.Popen(
-        command,
-        cwd=Path(__file__).parents[2],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            assert process.stdout is not None
-            said = []
-            for line in process.stdout:
-                said.append(line)
-                if "Started worker" in line:
-                    break
-            else:
-                raise AssertionError("".join(said))
-            it = Served(process, port)
-            with it.client:
-                yield it
-        finally:
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
+def service(target, stage, interface="asgi", **settings):
+    """Serve a service that charges at this stage."""
+    settings |= {URL_VARIABLE: stage.url, KEY_VARIABLE: stage.key}
+    with served(target, interface, **settings) as server:
+        it = Service(server)
+        with it.client:
+            yield it
 
 
 def wait_until(is_true):
@@ -94,7 +45,7 @@ def wait_until(is_true):
 @pytest.fixture
 def cinema(served_stage):
     """The film service, whose every title card stays for an hour."""
-    with served(
+    with service(
         "farebox.demo.films:from_environment", served_stage, FILMS_SECONDS_PER_CARD="3600"
     ) as it:
         yield it
@@ -102,7 +53,7 @@ def cinema(served_stage):
 
 @pytest.fixture
 def slow(served_stage):
-    with served(
+    with service(
         "tests.edge.services:from_environment", served_stage, HOLD_SECONDS=str(HOLD_SECONDS)
     ) as it:
         yield it
@@ -201,7 +152,7 @@ def test_wsgi_service_is_charged_for_its_size_on_a_real_server(served_stage):
     credential = served_stage.open(15)
     headers = {"ACCMAN": credential}
 
-    with served("tests.edge.services:wsgi_from_environment", served_stage, "wsgi") as echo:
+    with service("tests.edge.services:wsgi_from_environment", served_stage, "wsgi") as echo:
         said = echo.client.post("/", content=b"0123456789", headers=headers)
         too_long = echo.client.post("/", content=b"0123456789", headers=headers)
         rest = echo.client.post("/", content=b"01234", headers=headers)

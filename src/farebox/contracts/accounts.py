@@ -10,23 +10,26 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import Meta
 
-from farebox.contracts.decisions import Credential, Quantity
+from farebox.contracts.decisions import Quantity
 
 ACCOUNTS_PATH: Final = "/v1/accounts"
 TOT_PATH: Final = "/tot"
 MOD_PATH: Final = "/mod"
 PAST_PATH: Final = "/past"
 LARGEST_PAGE: Final = 1_000
+LONGEST_ACCOUNT_CREDENTIAL: Final = 512
 
 ACCOUNT_PRODUCT: Final = "accman"
 """The product in whose name the middleware reserves: an account is good for anything."""
+
+AccountCredential = Annotated[str, Meta(min_length=1, max_length=LONGEST_ACCOUNT_CREDENTIAL)]
 
 
 class OpenAccount(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Open an account with `amount` on it; without a `credential` one is made."""
 
     amount: Quantity
-    credential: Credential | None = None
+    credential: AccountCredential | None = None
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +57,10 @@ class Modification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PastEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of an account: `by` was added (negative: taken), which left `tot`."""
+    """One change of what is available: `by` was added (negative: taken or held), which left `tot`.
+
+    A visit that cost 3 of a hold of 5 shows as `hold` by -5 and `capture` by 2.
+    """
 
     operation: str
     at: Annotated[datetime, Meta(tz=True)]
