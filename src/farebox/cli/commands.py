@@ -1,10 +1,14 @@
 """The commands. Each reads the settings, calls what the wiring offers, and prints."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import msgspec
 from cyclopts import App, Parameter
+
+from farebox.platform.model import Role
+
+if TYPE_CHECKING:
+    from farebox.wiring.settings import Settings
 
 app = App(
     name="farebox",
@@ -17,15 +21,16 @@ clock = App(name="clock", help="What to do when the host's clock was set.")
 app.command(clock)
 
 Config = Annotated[Path | None, Parameter(help="A TOML file of settings (FAREBOX_CONFIG).")]
+Roles = Annotated[list[Role], Parameter(negative=())]
 Data = Annotated[Path | None, Parameter(help="The folder of the databases (FAREBOX_DATA).")]
 
 
-def _settings(config: Path | None, **given: Any) -> Any:  # noqa: ANN401 - imported late, see the module
-    from farebox.wiring.settings import load_settings
+def _settings(config: Path | None, **given: Path | str | int | None) -> "Settings":
+    from farebox.wiring.settings import changed, load_settings
 
     settings = load_settings(file=None if config is None else str(config))
-    changes = {name: value for name, value in given.items() if value is not None}
-    return msgspec.structs.replace(settings, **changes)
+    plain = {key: str(one) if isinstance(one, Path) else one for key, one in given.items()}
+    return changed(settings, **plain)
 
 
 @app.command
@@ -53,21 +58,16 @@ def serve(
     test_clock
         Make the clock movable (FAREBOX_TEST_CLOCK). Not for production.
     """
-    from farebox.wiring.server import free_port, run_server
-    from farebox.wiring.services import prepare
-
     settings = _settings(
-        config,
-        data=None if data is None else str(data),
-        host=host,
-        port=port,
-        workers=workers,
-        test_clock=test_clock,
+        config, data=data, host=host, port=port, workers=workers, test_clock=test_clock
     )
-    if settings.port == 0:
-        settings = msgspec.structs.replace(settings, port=free_port(settings.host))
+    from farebox.wiring.server import port_to_listen_on, run_server
+    from farebox.wiring.services import prepare
+    from farebox.wiring.settings import changed
+
+    settings = changed(settings, port=port_to_listen_on(settings.host, settings.port))
     prepare(settings, lambda key: print(f"first admin key (shown once): {key}", flush=True))
-    print(f"Farebox listens on http://{settings.host}:{settings.port}", flush=True)
+    print(f"Farebox listens on {settings.address}", flush=True)
     run_server(settings)
 
 
@@ -94,7 +94,7 @@ def migrate(*, config: Config = None, data: Data = None) -> None:
     """Bring the schema of the databases up to date, forward only."""
     from farebox.wiring.services import migrate_all
 
-    steps = migrate_all(_settings(config, data=None if data is None else str(data)))
+    steps = migrate_all(_settings(config, data=data))
     for step in steps:
         print(f"applied {step.component} {step.name}")
     if not steps:
@@ -109,17 +109,18 @@ def verify(*, config: Config = None, data: Data = None) -> None:
     """
     from farebox.cli.verifying import run_verify
 
-    run_verify(_settings(config, data=None if data is None else str(data)))
+    run_verify(_settings(config, data=data))
 
 
 @app.command
 def replay(
     file: str,
+    /,
     *,
     config: Config = None,
     data: Data = None,
     product: str = "web",
-    count: str = "requests",
+    count: Literal["requests", "bytes"] = "requests",
     allowance: int | None = None,
     top: int = 20,
 ) -> None:
@@ -144,7 +145,7 @@ def replay(
     from farebox.cli.replaying import run_replay
 
     run_replay(
-        _settings(config, data=None if data is None else str(data)),
+        _settings(config, data=data),
         file,
         product=product,
         count=count,
@@ -158,12 +159,12 @@ def list_keys(*, config: Config = None, data: Data = None) -> None:
     """List operators and their keys. The keys themselves are nowhere."""
     from farebox.cli.operating import show_keys
 
-    show_keys(_settings(config, data=None if data is None else str(data)))
+    show_keys(_settings(config, data=data))
 
 
 @keys.command
 def create(
-    name: str, *, role: list[str], reason: str = "", config: Config = None, data: Data = None
+    name: str, /, *, role: Roles, reason: str = "", config: Config = None, data: Data = None
 ) -> None:
     """Make an operator with roles and print its key, once.
 
@@ -172,17 +173,17 @@ def create(
     name
         Whose key it is: a person, a service.
     role
-        vendor, provider, edge, billing, support, viewer, owner or admin; may be repeated.
+        What the operator may do; may be repeated.
     reason
         Why, for the audit log.
     """
     from farebox.cli.operating import create_key
 
-    create_key(_settings(config, data=None if data is None else str(data)), name, role, reason)
+    create_key(_settings(config, data=data), name, role, reason)
 
 
 @keys.command
-def revoke(key_id: str, *, reason: str = "", config: Config = None, data: Data = None) -> None:
+def revoke(key_id: str, /, *, reason: str = "", config: Config = None, data: Data = None) -> None:
     """Stop a key at once, on every process.
 
     Parameters
@@ -194,7 +195,7 @@ def revoke(key_id: str, *, reason: str = "", config: Config = None, data: Data =
     """
     from farebox.cli.operating import revoke_key
 
-    revoke_key(_settings(config, data=None if data is None else str(data)), key_id, reason)
+    revoke_key(_settings(config, data=data), key_id, reason)
 
 
 @keys.command
@@ -202,7 +203,7 @@ def rotate_signing(*, reason: str = "", config: Config = None, data: Data = None
     """Let a new key sign access keys; the old one stays in the JWKS until its last is out."""
     from farebox.cli.operating import rotate_signing_key
 
-    rotate_signing_key(_settings(config, data=None if data is None else str(data)), reason)
+    rotate_signing_key(_settings(config, data=data), reason)
 
 
 @keys.command
@@ -210,7 +211,7 @@ def rotate_pepper(*, reason: str = "", config: Config = None, data: Data = None)
     """Hash new keys under a new pepper; older keys go on working."""
     from farebox.cli.operating import rotate_pepper_now
 
-    rotate_pepper_now(_settings(config, data=None if data is None else str(data)), reason)
+    rotate_pepper_now(_settings(config, data=data), reason)
 
 
 @clock.command
@@ -218,5 +219,5 @@ def confirm(*, config: Config = None, data: Data = None) -> None:
     """Say that the host's clock is right as it is now, so that decisions go on after a jump."""
     from farebox.wiring.services import confirm_clock
 
-    confirm_clock(_settings(config, data=None if data is None else str(data)))
+    confirm_clock(_settings(config, data=data))
     print("confirmed; every process goes on within a few seconds")

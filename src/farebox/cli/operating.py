@@ -1,7 +1,7 @@
 """`farebox keys`: operators and secrets, straight on the database."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -13,45 +13,65 @@ from farebox.platform import (
     service_secrets,
     service_signing,
 )
-from farebox.platform.model import Actor
+from farebox.platform.model import Actor, Credential, Operator
 from farebox.storage import Tx
 from farebox.wiring.services import opened
 from farebox.wiring.settings import Settings
+
+T = TypeVar("T")
+WIDE: Final = 240
 
 
 def _actor(reason: str) -> Actor:
     return Actor(kind="system", id="command-line", reason=reason or None)
 
 
-def _change(settings: Settings, work: Callable[[Tx], Any]) -> Any:  # noqa: ANN401 - whatever the work gives
+def _change(settings: Settings, work: Callable[[Tx], T]) -> T:
     with opened(settings, SystemClock()) as database:
         return database.run(work)
 
 
 def show_keys(settings: Settings) -> None:
-    """Print a table of operators and their keys."""
-    table = Table("operator", "name", "roles", "key", "ends in", "made", "state")
+    """Print a table of operators' keys."""
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "roles"):
+        table.add_column(heading, overflow="fold")
+    for heading in ("key", "ends in", "made", "state"):
+        table.add_column(heading, no_wrap=True)
     with opened(settings, SystemClock()) as database, database.read() as tx:
-        now, after = tx.now_us, None
-        while True:
-            page = service_operators.list_operators(tx, after=after)
-            for operator in page.items:
-                for each in service_credentials.list_credentials(tx, operator.id).items:
-                    ended = each.expires_at is not None and each.expires_at <= now
-                    state = "revoked" if each.revoked_at else "expired" if ended else operator.state
-                    table.add_row(
-                        operator.id,
-                        operator.name,
-                        ", ".join(operator.roles),
-                        each.id,
-                        each.hint,
-                        show_time(each.created_at)[:16],
-                        state,
-                    )
-            if page.next is None:
-                break
-            after = page.next
-    Console().print(table)
+        for operator in _operators(tx):
+            for each in service_credentials.list_credentials(tx, operator.id, limit=1000).items:
+                table.add_row(
+                    operator.name,
+                    ", ".join(operator.roles),
+                    each.id,
+                    each.hint,
+                    show_time(each.created_at)[:10],
+                    _state(operator, each, tx.now_us),
+                )
+    console = Console()
+    if not console.is_terminal:
+        # What reads a pipe wants a key a line, not our guess at its width.
+        console = Console(width=WIDE)
+    console.print(table)
+
+
+def _operators(tx: Tx) -> Iterator[Operator]:
+    after = None
+    while True:
+        page = service_operators.list_operators(tx, after=after)
+        yield from page.items
+        if page.next is None:
+            return
+        after = page.next
+
+
+def _state(operator: Operator, key: Credential, now_us: int) -> str:
+    if key.revoked_at is not None:
+        return "revoked"
+    if key.expires_at is not None and key.expires_at <= now_us:
+        return "expired"
+    return operator.state
 
 
 def create_key(settings: Settings, name: str, roles: Sequence[str], reason: str) -> None:

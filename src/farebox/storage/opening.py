@@ -12,7 +12,7 @@ from farebox.storage.sqlite import SqliteDatabase
 
 def url_of_file(path: Path) -> str:
     """Return the URL of an embedded database in a file."""
-    return f"sqlite:///{path.resolve()}"
+    return sa.URL.create("sqlite", database=str(path.resolve())).render_as_string()
 
 
 def open_database(name: str, url: str, clock: Clock) -> Database:

@@ -1,6 +1,7 @@
 """Serving: Granian's workers, each with its own services, behind one address."""
 
 import asyncio
+import errno
 import gc
 import os
 import socket
@@ -17,6 +18,7 @@ from farebox.http.deps import Services as HttpServices
 from farebox.http.hot import hot_routes
 from farebox.http.metrics import Metrics
 from farebox.http.rsgi import Application
+from farebox.kernel.refusals import SettingsRefused
 from farebox.wiring.logs import configure_logs
 from farebox.wiring.services import COMPONENTS, Services
 from farebox.wiring.settings import Settings, as_environment, load_settings
@@ -25,6 +27,13 @@ STOP_SECONDS: Final = 10
 # The event loop and the ledger's lane share one interpreter. The lane mostly waits inside SQLite
 # without the interpreter's lock; when it comes back it should not wait the default 5 ms for it.
 SWITCH_SECONDS: Final = 0.0005
+# What Granian tells at its level info is of use to its own developers.
+_TALK: Final = {
+    "debug": LogLevels.debug,
+    "info": LogLevels.warning,
+    "warning": LogLevels.warning,
+    "error": LogLevels.error,
+}
 
 
 class _Worker(Application):
@@ -61,11 +70,24 @@ def application() -> Any:  # noqa: ANN401 - Granian takes any RSGI application
     return worker
 
 
-def free_port(host: str) -> int:
-    """Return a port that is free now, for `port = 0`."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+def port_to_listen_on(host: str, port: int) -> int:
+    """Return the port if nobody listens on it, or one that is free now for 0.
+
+    Refuses (`settings_invalid`) one that is taken. Granian's sockets share a port with whoever
+    allows it, so a second Farebox would get half of the first one's requests.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return int(probe.getsockname()[1])
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        why = "something else listens there" if taken else error.strerror
+        raise SettingsRefused(f"cannot listen on port {port} of {host}: {why}") from error
 
 
 def run_server(settings: Settings) -> None:
@@ -81,9 +103,8 @@ def run_server(settings: Settings) -> None:
         http=HTTPModes.auto,
         websockets=False,
         factory=True,
-        log_level=LogLevels(settings.log_level),
+        log_level=_TALK[settings.log_level],
         log_access=False,
         respawn_failed_workers=True,
         workers_kill_timeout=STOP_SECONDS,
-        process_name="farebox",
     ).serve()

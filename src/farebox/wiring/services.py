@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+import sqlalchemy as sa
 import structlog
 
 from farebox.access.catalog.service import ensure_product
@@ -13,13 +14,13 @@ from farebox.access.flows.callers import Callers
 from farebox.access.flows.decide import Decider
 from farebox.access.flows.sign_in import principal_of_token
 from farebox.kernel.clock import Clock, SystemClock
-from farebox.kernel.refusals import Refusal
+from farebox.kernel.refusals import Refusal, SettingsRefused
 from farebox.ledger.batch import Lane
 from farebox.ledger.service import Ledger
 from farebox.ledger.verify import advance_sinks
 from farebox.platform import service_operators, service_secrets, service_signing
 from farebox.platform.model import Principal
-from farebox.storage import Database, migrate, open_database
+from farebox.storage import Database, migrate, open_database, pending
 from farebox.storage.migrations import Step
 from farebox.wiring.settings import Settings
 
@@ -97,14 +98,35 @@ class Services:
 
 @contextmanager
 def opened(settings: Settings, clock: Clock, *, migrated: bool = True) -> Iterator[Database]:
-    """Open the access database for a command, its schema up to date, and close it after."""
-    database = open_database("access", settings.database_url, clock)
+    """Open the access database for a command, its schema up to date, and close it after.
+
+    Refuses (`settings_invalid`) a database that cannot be reached, read or brought up to date.
+    """
+    with _refusing():
+        database = open_database("access", settings.database_url, clock)
     try:
-        if migrated:
-            migrate(database, COMPONENTS)
+        with _refusing():
+            pending(database, COMPONENTS)
+            if migrated:
+                migrate(database, COMPONENTS)
         yield database
     finally:
         database.close()
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Turn what stands between us and the database into one line for whoever started us."""
+    try:
+        yield
+    except OSError as error:
+        raise SettingsRefused(f"the access database cannot be opened: {error}") from error
+    except ModuleNotFoundError as error:
+        detail = f"the access database needs the Python package {error.name}"
+        raise SettingsRefused(detail) from error
+    except sa.exc.DBAPIError as error:
+        detail = " ".join(str(error.orig).split())
+        raise SettingsRefused(f"the access database cannot be used: {detail}") from error
 
 
 def migrate_all(settings: Settings) -> list[Step]:

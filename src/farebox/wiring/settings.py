@@ -1,8 +1,7 @@
 """Settings: defaults, then a TOML file, then the environment; the later wins.
 
-`FAREBOX_PORT=9000` sets `port`; a part of a part is written with two underscores. Lists (the
-issuers of tokens) are given in the file, or as JSON in the environment. Whatever is unknown or
-does not fit stops the start with one line that names it.
+`FAREBOX_PORT=9000` sets `port`. The list of issuers is given in the file, or as JSON in the
+environment. Whatever is unknown or does not fit stops the start with one line that names it.
 """
 
 import os
@@ -21,8 +20,19 @@ from farebox.storage import url_of_file
 PREFIX: Final = "FAREBOX_"
 CONFIG: Final = "FAREBOX_CONFIG"
 SHORTEST_ADMIN_KEY: Final = 32
-# Variables of this prefix that speak to tests and tools, not to the server.
-_OTHERS: Final = frozenset({CONFIG, "FAREBOX_GOLDEN_DIR", "FAREBOX_PROFILE"})
+# Variables of this prefix that speak to tests and measurements, not to the server.
+_OTHERS: Final = frozenset(
+    {CONFIG, "FAREBOX_BENCH_WORK", "FAREBOX_GOLDEN_DIR", "FAREBOX_PROPERTY_EXAMPLES"}
+)
+_MUST_BE: Final = {
+    "data": "the path of a folder",
+    "host": "an address to listen on",
+    "port": "a whole number from 0 to 65535",
+    "workers": "a whole number from 1 to 64",
+    "admin_key": "a string of 32 to 512 characters",
+    "test_clock": "true or false",
+    "log_level": "debug, info, warning or error",
+}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,8 +44,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keys name as their issuer. `test_clock` makes the clock movable.
     """
 
-    data: str = "farebox-data"
-    host: str = "127.0.0.1"
+    data: Annotated[str, Meta(min_length=1)] = "farebox-data"
+    host: Annotated[str, Meta(min_length=1)] = "127.0.0.1"
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     access_database_url: str | None = None
@@ -55,7 +65,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def issuer(self) -> str:
         """Return the name under which this Farebox signs."""
-        return self.public_url or f"http://{self.host}:{self.port}"
+        return self.public_url or self.address
+
+    @property
+    def address(self) -> str:
+        """Return the URL at which this Farebox is reached from its own host."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
 
 def load_settings(
@@ -71,10 +87,21 @@ def load_settings(
         if name.startswith(PREFIX) and name not in _OTHERS:
             key = name.removeprefix(PREFIX).lower()
             tree[key] = _value(key, text)
+    return checked(tree)
+
+
+def changed(settings: Settings, **changes: object) -> Settings:
+    """Return settings with changes from the command line; refuses like `load_settings`."""
+    given = {key: value for key, value in changes.items() if value is not None}
+    return checked({**msgspec.to_builtins(settings), **given})
+
+
+def checked(tree: Mapping[str, object]) -> Settings:
+    """Return a tree of values as settings; refuses (`settings_invalid`) what does not fit."""
     try:
         return msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
-        raise SettingsRefused(f"settings: {_place(error)}") from error
+        raise SettingsRefused(f"settings: {_fault(error)}") from error
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -87,23 +114,37 @@ def _read_file(path: Path) -> dict[str, Any]:
 
 
 def _value(key: str, text: str) -> object:
+    try:
+        # Bytes that are not UTF-8 arrive as halves of characters, which nothing can store.
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise SettingsRefused(f"settings: {_name(key)} is not UTF-8") from error
     if key != "issuers":
         return text
     try:
         return msgspec.json.decode(text)
     except msgspec.DecodeError as error:
-        raise SettingsRefused(f"settings: FAREBOX_ISSUERS is not JSON: {error}") from error
+        raise SettingsRefused(f"settings: {_name(key)} is not JSON: {error}") from error
 
 
-def _place(error: msgspec.ValidationError) -> str:
-    """Say which setting is wrong: msgspec ends its message with the place, as `$.port`."""
-    text = str(error)
-    if "unknown field" in text:
-        name = text.split("`")[1]
-        return f"there is no setting `{name}` (FAREBOX_{name.upper()})"
-    what, _, place = text.partition(" - at `$.")
-    name = place.removesuffix("`")
-    return f"{name} (FAREBOX_{name.upper()}): {what}" if name else what
+def _name(key: str) -> str:
+    return f"{key} ({PREFIX}{key.upper()})"
+
+
+def _fault(error: msgspec.ValidationError) -> str:
+    """Say which setting is wrong: msgspec ends its message with the place, as `$.port`.
+
+    The value is never repeated: it may be a key, or an address with a password in it.
+    """
+    what, _, place = str(error).partition(" - at `$")
+    if not place:
+        # At the top there is only one thing to be wrong: a name that nobody knows.
+        return f"there is no setting {_name(what.split('`')[1])}"
+    place = place.removesuffix("`").removeprefix(".")
+    key = place.partition("[")[0]
+    if key in _MUST_BE:
+        return f"{_name(key)} must be {_MUST_BE[key]}"
+    return f"{_name(key)}: {place}: {what}"
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
