@@ -139,10 +139,23 @@ def services(database: Database, clock: ManualClock) -> Iterator[Services]:
         yield made
 
 
+@pytest.fixture(scope="session")
+def app(undriven: App) -> App:
+    """Return the app of this session; making one costs more than most tests do."""
+    return create_app(undriven.state.services)
+
+
 @pytest.fixture
-def client(services: Services) -> Iterator[TestClient[App]]:
-    with TestClient(create_app(services), raise_server_exceptions=False) as made:
+def client(app: App, services: Services) -> Iterator[TestClient[App]]:
+    app.state.services = services
+    with TestClient(app, raise_server_exceptions=False) as made:
         yield made
+
+
+@pytest.fixture
+def tables(database: Database) -> Callable[[], dict[str, list[Any]]]:
+    """Return a function that reads every row of every table."""
+    return lambda: rows_of(database)
 
 
 @pytest.fixture

@@ -76,13 +76,6 @@ def test_counters_name_routes_and_no_customers(client, consumer):
     assert "Ada" not in text
 
 
-def test_two_apps_count_apart(services, client):
-    other = create_app(services)
-    assert other is not client.app
-    client.get("/healthz")
-    assert 'route="/healthz"' in client.get("/metrics").text
-
-
 @pytest.mark.parametrize("path", ["/healthz", "/v1/consumers", "/nowhere", "/docs"])
 def test_every_answer_carries_safe_headers(client, path):
     headers = client.get(path).headers

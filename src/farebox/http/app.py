@@ -6,13 +6,13 @@ import time
 from typing import Any, Final
 
 import structlog
-from litestar import Litestar, Response, get
+from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.types import Message, Scope
 
 from farebox.http import auth, errors, gate, openapi, upkeep, viewer
-from farebox.http.deps import Services, provide_command, provide_desk
+from farebox.http.deps import Services, provide_command, provide_desk, provide_services
 from farebox.http.roles import PUBLIC, ROLES
 from farebox.http.routes import HANDLERS
 
@@ -86,23 +86,26 @@ def show_description(state: State) -> Response[bytes]:
 
 def create_app(services: Services) -> App:
     """Return the API over these services. It owns none of them and closes nothing."""
+    routes = [
+        *HANDLERS,
+        upkeep.is_alive,
+        upkeep.is_ready,
+        upkeep.read_metrics,
+        viewer.show_docs,
+        viewer.show_file,
+        show_description,
+    ]
     app = App(
-        [
-            *HANDLERS,
-            upkeep.is_alive,
-            upkeep.is_ready,
-            upkeep.read_metrics,
-            viewer.show_docs,
-            viewer.show_file,
-            show_description,
-        ],
+        # One router, because the app would register the handlers of a path again with each further
+        # one, and each time put a sync handler into one thread more.
+        [Router("/", route_handlers=routes)],
         state=State({"services": services}),
         guards=[auth.admit],
         before_request=gate.check_request,
         dependencies={
             "desk": Provide(provide_desk, sync_to_thread=False),
             "command": Provide(provide_command, sync_to_thread=False),
-            "services": Provide(lambda: services, sync_to_thread=False),
+            "services": Provide(provide_services, sync_to_thread=False),
         },
         exception_handlers=errors.HANDLERS,
         openapi_config=openapi.config(),

@@ -25,6 +25,7 @@ from farebox.kernel.clock import Clock
 from farebox.kernel.refusals import Refusal
 from farebox.platform import service_posted
 from farebox.platform.model import Actor, Once, Principal
+from farebox.platform.rules import actor_of
 from farebox.storage import Database, Tx
 
 T = TypeVar("T")
@@ -105,7 +106,7 @@ class Command(Desk):
     @property
     def actor(self) -> Actor:
         """Return the caller as the audit log names them."""
-        return Actor(kind=self.principal.kind, id=self.principal.id, reason=self.reason)
+        return actor_of(self.principal, self.reason)
 
     @property
     def once(self) -> Once | None:
@@ -128,9 +129,15 @@ class Command(Desk):
         )
 
 
+def provide_services(request: AnyRequest) -> Services:
+    """Return the services that the app was made over."""
+    services: Services = request.app.state.services
+    return services
+
+
 def provide_desk(request: AnyRequest) -> Desk:
     """Return the desk of a request that the guard let pass."""
-    return Desk(services=request.app.state.services, principal=request.scope["user"])
+    return Desk(services=provide_services(request), principal=request.scope["user"])
 
 
 def provide_command(
@@ -138,7 +145,7 @@ def provide_command(
 ) -> Command:
     """Return the command that a request is."""
     return Command(
-        services=request.app.state.services,
+        services=provide_services(request),
         principal=request.scope["user"],
         payload=request.state.payload,
         key=read_key(idempotency_key),

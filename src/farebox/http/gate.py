@@ -26,13 +26,15 @@ from farebox.http.refusals import (
 
 KEY_HEADER: Final = "idempotency-key"
 _IN_PATH: Final = re.compile(r"[!-~]{1,128}")
-_canonical: Final = msgspec.msgpack.Encoder(order="deterministic").encode
+# The framework would read "1e3" and "5.0" as well.
+_WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
+_canonical: Final = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Form(msgspec.Struct, frozen=True):
     """What a handler's signature says of the requests that it takes."""
 
-    parameters: frozenset[str]
+    parameters: Mapping[str, bool]  # each query parameter, and whether it is a whole number
     decoder: Any = None  # msgspec's decoder of the body's type
     body_optional: bool = False
     media_type: str = RequestEncodingType.JSON.value
@@ -46,18 +48,18 @@ def _form_of(handler: HTTPRouteHandler) -> Form:
         if name in fields:
             given.append(provider.parsed_fn_signature.parameters)
     names = {
-        field.kwarg_definition.name or name
+        field.kwarg_definition.name or name: field.annotation is int
         for each in given
         for name, field in each.items()
         if isinstance(field.kwarg_definition, QueryParameter)
     }
     data = fields.get("data")
     if data is None:
-        return Form(frozenset(names))
+        return Form(names)
     kind = data.kwarg_definition
     assert isinstance(kind, BodyKwarg)
     return Form(
-        frozenset(names),
+        names,
         msgspec.json.Decoder(data.annotation),
         body_optional=not data.is_required,
         media_type=str(getattr(kind.media_type, "value", kind.media_type)),
@@ -78,14 +80,16 @@ async def check_request(request: AnyRequest) -> None:
     request.state.payload = _payload(request, body)
 
 
-def _check_query(values: Mapping[str, list[str]], known: frozenset[str]) -> None:
-    """Refuse unknown parameters, and two values for one."""
+def _check_query(values: Mapping[str, list[str]], known: Mapping[str, bool]) -> None:
+    """Refuse unknown parameters, two values for one, and numbers that are not whole."""
     # A misspelt `limit` must not read as no limit, nor one of two values be chosen silently.
     for name, given in values.items():
         if name not in known:
             raise FieldsInvalid(f"{name}: there is no such parameter")
         if len(given) > 1:
             raise FieldsInvalid(f"{name}: is given more than once")
+        if known[name] and not _WHOLE.fullmatch(given[0]):
+            raise FieldsInvalid(f"{name}: is not a whole number")
 
 
 def _payload(request: AnyRequest, body: bytes) -> bytes:

@@ -11,26 +11,32 @@ from farebox.contracts.decisions import LARGEST_QUANTITY
 from farebox.kernel import ids
 from farebox.kernel.clock import LAST_US
 from farebox.kernel.refusals import Refusal
+from farebox.platform.model import LONGEST_LABEL
+from farebox.platform.rules import LAST_PRIORITY, LEAST_PRIORITY
 
 T = TypeVar("T")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
-# PostgreSQL keeps no NUL in a text; said here, so that both engines and the description agree.
-_NO_NUL: Final = r"^[^\x00]*$"
+# What `platform.rules.checked_text` lets through, said in the description as well.
+ONE_LINE: Final = r"^[^\x00-\x1f\x7f-\x9f]*$"
 _VISIBLE: Final = r"^[!-~]+$"
 LARGEST_PAGE: Final = 1_000
 LONGEST_KEY: Final = 255
 
-Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=_NO_NUL)]
-Text = Annotated[str, Meta(max_length=512, pattern=_NO_NUL)]
+Name = Annotated[str, Meta(min_length=1, max_length=256, pattern=ONE_LINE)]
+Text = Annotated[str, Meta(max_length=512, pattern=ONE_LINE)]
 Id = Annotated[str, Meta(min_length=1, max_length=128, pattern=_VISIBLE)]
 Amount = Annotated[int, Meta(ge=1, le=LARGEST_QUANTITY, description="Smallest units, at least 1")]
-Priority = Annotated[int, Meta(ge=0, le=1_000_000, description="The smallest is drawn first")]
+Priority = Annotated[
+    int, Meta(ge=LEAST_PRIORITY, le=LAST_PRIORITY, description="The smallest is drawn first")
+]
+Label = Annotated[str, Meta(max_length=LONGEST_LABEL, pattern=ONE_LINE)]
+Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=ONE_LINE)]
 Time = Annotated[datetime, Meta(tz=True)]
 MetadataValue = Text | Annotated[int, Meta(ge=-LARGEST_QUANTITY, le=LARGEST_QUANTITY)] | bool | None
 Metadata = Annotated[
-    dict[Annotated[str, Meta(min_length=1, max_length=64, pattern=_NO_NUL)], MetadataValue],
+    dict[Annotated[str, Meta(min_length=1, max_length=64, pattern=ONE_LINE)], MetadataValue],
     Meta(max_length=32),
 ]
 
@@ -54,7 +60,7 @@ EventCursor = Annotated[
 Reason = Annotated[
     str | None,
     QueryParameter(
-        name="reason", max_length=512, pattern=_NO_NUL, description="Why; kept in the audit log"
+        name="reason", max_length=512, pattern=ONE_LINE, description="Why; kept in the audit log"
     ),
 ]
 Key = Annotated[

@@ -31,9 +31,7 @@ from farebox.kernel import ids
 from farebox.platform.model import LONGEST_CREDENTIAL
 
 TAGS = ["Accounts"]
-Cred = Annotated[
-    str, QueryParameter(min_length=1, max_length=LONGEST_CREDENTIAL, pattern=r"^[^\x00]+$")
-]
+Cred = Annotated[str, QueryParameter(min_length=1, max_length=LONGEST_CREDENTIAL)]
 By = Annotated[int, QueryParameter(ge=-LARGEST_QUANTITY, le=LARGEST_QUANTITY)]
 PastLimit = Annotated[int, QueryParameter(ge=1, le=LARGEST_PAGE)]
 

@@ -25,11 +25,11 @@ from farebox.http.wire import (
     Amount,
     Body,
     IdFilter,
+    Label,
     Limit,
     NumberCursor,
     Page,
     Priority,
-    Text,
     Time,
     View,
     read_bucket_id,
@@ -65,7 +65,7 @@ class CreateBucket(Body, frozen=True):
     product: Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
     holder: Holder
     priority: Priority = 0
-    label: Text = ""
+    label: Label = ""
     grant: GrantTerms | None = None
     credit_limit: Annotated[int, Meta(ge=0, le=MAX_AMOUNT)] = 0
 
@@ -73,8 +73,9 @@ class CreateBucket(Body, frozen=True):
 class BucketState(View, frozen=True):
     """A bucket with what is on it, in the product's smallest unit.
 
-    `granted` and `used` count from the beginning. `available_then` is what was available at the
-    instant that was asked for.
+    `available` may be used now, the credit limit included; `held` is reserved. `granted` and `used`
+    count from the beginning. A `fault` stops the bucket until an operator has looked.
+    `available_then` is what was available at the instant that was asked for.
     """
 
     id: str
@@ -88,7 +89,9 @@ class BucketState(View, frozen=True):
     held: int
     granted: int
     used: int
+    credit_limit: int
     frozen: bool
+    fault: bool
     empty: bool
     available_then: int | None = None
 
@@ -134,7 +137,9 @@ def show_bucket(view: BucketView, *, then: int | None = None) -> BucketState:
         held=balance.held,
         granted=balance.granted,
         used=balance.used,
+        credit_limit=balance.credit_limit,
         frozen=balance.frozen,
+        fault=balance.fault,
         empty=balance.is_empty,
         available_then=then,
     )

@@ -5,12 +5,15 @@ from typing import Annotated, Literal
 from litestar import get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Meta
 
 from farebox.access.consumers import service, service_groups
 from farebox.access.consumers.model import Consumer, ConsumerState, ConsumerUnknown
+from farebox.access.consumers.rules import LONGEST_SUBJECT
 from farebox.http.deps import Command, Desk
 from farebox.http.routes.groups import GroupView, show_group
 from farebox.http.wire import (
+    ONE_LINE,
     Body,
     Id,
     IdFilter,
@@ -27,17 +30,21 @@ from farebox.storage import Tx
 
 TAGS = ["Consumers"]
 StateFilter = Annotated[Literal["active", "suspended", "any"], QueryParameter(name="state")]
+Claim = Annotated[str, Meta(min_length=1, max_length=LONGEST_SUBJECT, pattern=ONE_LINE)]
+
+
+class Identity(Body, frozen=True):
+    """Who the consumer is at an identity provider: the claims `iss` and `sub` of their tokens."""
+
+    issuer: Claim
+    subject: Claim
 
 
 class CreateConsumer(Body, frozen=True):
-    """`issuer` and `subject` (both or neither) tie the consumer to an identity provider's user.
-
-    A consumer with an `owner` is a device and draws as its owner.
-    """
+    """A consumer with an `owner` is a device and draws as its owner."""
 
     name: Name
-    issuer: Name | None = None
-    subject: Name | None = None
+    identity: Identity | None = None
     owner: Id | None = None
     metadata: Metadata | None = None
 
@@ -55,8 +62,7 @@ class ConsumerView(View, frozen=True):
     id: str
     name: str
     state: ConsumerState
-    issuer: str | None
-    subject: str | None
+    identity: Identity | None
     owner: str | None
     metadata: dict[str, str | int | bool | None]
     created_at: Time
@@ -70,12 +76,14 @@ class GroupsOfConsumer(View, frozen=True):
 
 def show_consumer(consumer: Consumer) -> ConsumerView:
     """Return a consumer as the API shows it."""
+    identity = None
+    if consumer.issuer is not None and consumer.subject is not None:
+        identity = Identity(issuer=consumer.issuer, subject=consumer.subject)
     return ConsumerView(
         id=consumer.id,
         name=consumer.name,
         state=consumer.state,
-        issuer=consumer.issuer,
-        subject=consumer.subject,
+        identity=identity,
         owner=consumer.owner,
         metadata=consumer.metadata,
         created_at=show_time(consumer.created_at),
@@ -93,8 +101,8 @@ def create_consumer(
             tx,
             command.actor,
             name=data.name,
-            issuer=data.issuer,
-            subject=data.subject,
+            issuer=None if data.identity is None else data.identity.issuer,
+            subject=None if data.identity is None else data.identity.subject,
             owner=data.owner,
             metadata=data.metadata,
         )

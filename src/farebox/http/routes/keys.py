@@ -12,9 +12,9 @@ from farebox.access.consumers.service import read_consumer
 from farebox.http.deps import Command, Desk
 from farebox.http.wire import (
     Body,
+    Label,
     Limit,
     Page,
-    Text,
     TextCursor,
     Time,
     View,
@@ -43,12 +43,9 @@ LONGEST_OVERLAP = 90 * 86_400
 class CreateKey(Body, frozen=True):
     """A key of its own making is generated; `key` brings one from elsewhere instead."""
 
-    label: Text = ""
+    label: Label = ""
     expires_at: Time | None = None
-    key: (
-        Annotated[str, Meta(min_length=1, max_length=LONGEST_CREDENTIAL, pattern=r"^[^\x00]*$")]
-        | None
-    ) = None
+    key: Annotated[str, Meta(min_length=1, max_length=LONGEST_CREDENTIAL)] | None = None
 
 
 class RotateKey(Body, frozen=True):
@@ -109,7 +106,7 @@ def show_new_key(made: NewCredential | Credential) -> NewKeyView:
 def make_key(
     tx: Tx, command: Command, data: CreateKey, *, kind: SubjectKind, subject: str
 ) -> NewKeyView:
-    """Make a key, or take the one that was brought along."""
+    """Make a key for somebody who exists, or take the one that was brought along."""
     end = read_end(data.expires_at, now_us=tx.now_us)
     if data.key is None:
         made = service.create_credential(

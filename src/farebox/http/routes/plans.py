@@ -9,7 +9,6 @@ from msgspec import Meta
 
 from farebox.access.buckets import service_plans as service
 from farebox.access.buckets.model import ServicePlan
-from farebox.access.flows.provision_plan import provision_plan
 from farebox.http.deps import Command, Desk
 from farebox.http.roles import MOVES_VALUE
 from farebox.http.wire import (
@@ -26,6 +25,7 @@ from farebox.http.wire import (
     show_time,
 )
 from farebox.kernel import ids
+from farebox.storage import Tx
 
 TAGS = ["Service plans"]
 
@@ -73,16 +73,19 @@ def create_service_plan(
     data: JSONBody[CreateServicePlan], command: NamedDependency[Command]
 ) -> ServicePlanView:
     """Provision a service for a group."""
-    made = provision_plan(
-        command.database,
-        command.actor,
-        product=data.product,
-        group=data.group,
-        bucket_limit=data.bucket_limit,
-        expires_at=read_end(data.expires_at, now_us=command.services.clock.now_us()),
-        once=command.once,
-    )
-    return show_plan(made)
+
+    def work(tx: Tx) -> ServicePlanView:
+        made = service.provision(
+            tx,
+            command.actor,
+            product=data.product,
+            group=data.group,
+            bucket_limit=data.bucket_limit,
+            expires_at=read_end(data.expires_at, now_us=tx.now_us),
+        )
+        return show_plan(made)
+
+    return command.answer(ServicePlanView, work)
 
 
 @get("/v1/service-plans", operation_id="listServicePlans", tags=TAGS, sync_to_thread=True)

@@ -10,12 +10,12 @@ from msgspec import Meta
 from farebox.access.catalog import service
 from farebox.access.catalog.model import Product, ProductState
 from farebox.http.deps import Command, Desk
-from farebox.http.wire import Body, Limit, Name, Page, TextCursor, Time, View, show_time
+from farebox.http.wire import Body, Limit, Name, Page, TextCursor, Time, View, Word, show_time
 from farebox.storage import Tx
 
 TAGS = ["Products"]
 ProductCode = Annotated[
-    str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")
 ]
 StateFilter = Annotated[Literal["active", "archived", "any"], QueryParameter(name="state")]
 
@@ -25,8 +25,8 @@ class CreateProduct(Body, frozen=True):
 
     code: ProductCode
     name: Name
-    type: Name = "service"
-    unit: Name = "use"
+    type: Word = "service"
+    unit: Word = "use"
     scale: Annotated[int, Meta(ge=0, le=18)] = 0
 
 
@@ -34,8 +34,8 @@ class UpdateProduct(Body, frozen=True):
     """What is given is changed."""
 
     name: Name | None = None
-    type: Name | None = None
-    unit: Name | None = None
+    type: Word | None = None
+    unit: Word | None = None
 
 
 class ProductView(View, frozen=True):
