@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 
 from farebox.platform.model import Role
 
@@ -41,7 +42,6 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     workers: int | None = None,
-    test_clock: bool | None = None,
 ) -> None:
     """Serve the API until Ctrl-C. Brings the schema up to date first.
 
@@ -55,12 +55,8 @@ def serve(
         The port to listen on; 0 takes a free one (FAREBOX_PORT).
     workers
         Processes that serve side by side (FAREBOX_WORKERS).
-    test_clock
-        Make the clock movable (FAREBOX_TEST_CLOCK). Not for production.
     """
-    settings = _settings(
-        config, data=data, host=host, port=port, workers=workers, test_clock=test_clock
-    )
+    settings = _settings(config, data=data, host=host, port=port, workers=workers)
     from farebox.wiring.server import port_to_listen_on, run_server
     from farebox.wiring.services import prepare
     from farebox.wiring.settings import changed
@@ -121,8 +117,8 @@ def replay(
     data: Data = None,
     product: str = "web",
     count: Literal["requests", "bytes"] = "requests",
-    allowance: int | None = None,
-    top: int = 20,
+    allowance: Annotated[int | None, Parameter(validator=Number(gte=0))] = None,
+    top: Annotated[int, Parameter(validator=Number(gte=0))] = 20,
 ) -> None:
     """Charge a web server's access log (combined format) line by line through the ledger.
 
@@ -142,16 +138,10 @@ def replay(
     top
         How many visitors to list.
     """
-    from farebox.cli.replaying import run_replay
+    from farebox.cli.replaying import Charge, run_replay
 
-    run_replay(
-        _settings(config, data=data),
-        file,
-        product=product,
-        count=count,
-        allowance=allowance,
-        top=top,
-    )
+    charge = Charge(product=product, count=count, allowance=allowance)
+    run_replay(_settings(config, data=data), file, charge, top=top)
 
 
 @keys.command(name="list")

@@ -15,7 +15,7 @@ import socket
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 import msgspec
 import structlog
@@ -160,8 +160,8 @@ class RemoteQueue(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Take the connection."""
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        # uvloop's transports are not asyncio's classes, but do what they do.
+        self._transport = cast("asyncio.WriteTransport", transport)
         self._frames = _Frames()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature

@@ -197,6 +197,12 @@ def sink_balance(tx: Tx, account: int) -> int:
     return int(credited + more[1] - debited - more[0])
 
 
+def sinks_behind(tx: Tx) -> bool:
+    """Tell whether the journal has rows that the sinks' snapshots do not count yet."""
+    seq = store.transfer.c.seq
+    return tx.one(sa.select(seq).where(seq > _position(tx)).limit(1)) is not None
+
+
 def advance_sinks(tx: Tx, rows: int = SINK_ROWS_A_STEP) -> int:
     """Bring the sinks' snapshots forward by up to so many journal rows; returns how many it was.
 

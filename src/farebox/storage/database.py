@@ -156,10 +156,6 @@ class Database(ABC):
         """Turn a statement of the portable migration language into the engine's own."""
 
     @abstractmethod
-    def upkeep(self) -> None:
-        """Do the engine's housekeeping (SQLite: a checkpoint); called by a thread of its own."""
-
-    @abstractmethod
     def close(self) -> None:
         """Close every connection."""
 

@@ -194,8 +194,5 @@ class PostgresqlDatabase(Database):
             statement = statement.replace(portable, own)
         return [statement]
 
-    def upkeep(self) -> None:
-        """Do nothing: autovacuum is the server's own."""
-
     def close(self) -> None:
         self._engine.dispose()

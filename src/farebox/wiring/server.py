@@ -2,10 +2,9 @@
 
 import asyncio
 import errno
-import gc
 import os
 import socket
-import sys
+from pathlib import Path
 from typing import Any, Final
 
 from granian import Granian
@@ -19,14 +18,12 @@ from farebox.http.hot import hot_routes
 from farebox.http.metrics import Metrics
 from farebox.http.rsgi import Application
 from farebox.kernel.refusals import SettingsRefused
+from farebox.wiring.ledger_process import LedgerProcess, settle_memory
 from farebox.wiring.logs import configure_logs
 from farebox.wiring.services import COMPONENTS, Services
-from farebox.wiring.settings import Settings, as_environment, load_settings
+from farebox.wiring.settings import LEDGER_SOCKET, Settings, as_environment, load_settings
 
 STOP_SECONDS: Final = 10
-# The event loop and the ledger's lane share one interpreter. The lane mostly waits inside SQLite
-# without the interpreter's lock; when it comes back it should not wait the default 5 ms for it.
-SWITCH_SECONDS: Final = 0.0005
 # What Granian tells at its level info is of use to its own developers.
 _TALK: Final = {
     "debug": LogLevels.debug,
@@ -61,12 +58,9 @@ def application() -> Any:  # noqa: ANN401 - Granian takes any RSGI application
     """Make a worker's application from the environment; Granian calls it in each worker."""
     settings = load_settings()
     configure_logs(settings.log_level)
-    sys.setswitchinterval(SWITCH_SECONDS)
-    worker = _Worker(Services(settings))
-    # What start-up made stays: the collector need not walk over it again and again.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
+    path = os.environ.get(LEDGER_SOCKET)
+    worker = _Worker(Services(settings, ledger_socket=None if path is None else Path(path)))
+    settle_memory()
     return worker
 
 
@@ -93,18 +87,20 @@ def port_to_listen_on(host: str, port: int) -> int:
 def run_server(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. The schema must be up to date: see `services.prepare`."""
     os.environ.update(as_environment(settings))
-    Granian(
-        "farebox.wiring.server:application",
-        address=settings.host,
-        port=settings.port,
-        interface=Interfaces.RSGI,
-        workers=settings.workers,
-        loop=Loops.uvloop,
-        http=HTTPModes.auto,
-        websockets=False,
-        factory=True,
-        log_level=_TALK[settings.log_level],
-        log_access=False,
-        respawn_failed_workers=True,
-        workers_kill_timeout=STOP_SECONDS,
-    ).serve()
+    with LedgerProcess() as ledger:
+        os.environ[LEDGER_SOCKET] = str(ledger.socket)
+        Granian(
+            "farebox.wiring.server:application",
+            address=settings.host,
+            port=settings.port,
+            interface=Interfaces.RSGI,
+            workers=settings.workers,
+            loop=Loops.uvloop,
+            http=HTTPModes.auto,
+            websockets=False,
+            factory=True,
+            log_level=_TALK[settings.log_level],
+            log_access=False,
+            respawn_failed_workers=True,
+            workers_kill_timeout=STOP_SECONDS,
+        ).serve()

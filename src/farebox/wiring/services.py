@@ -1,8 +1,9 @@
 """The access service of one process: its database, ledger lanes, decider, threads."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
@@ -15,9 +16,10 @@ from farebox.access.flows.decide import Decider
 from farebox.access.flows.sign_in import principal_of_token
 from farebox.kernel.clock import Clock, SystemClock
 from farebox.kernel.refusals import Refusal, SettingsRefused
-from farebox.ledger.batch import Lane
+from farebox.ledger.batch import Lane, Queue
+from farebox.ledger.remote import RemoteQueue
 from farebox.ledger.service import Ledger
-from farebox.ledger.verify import advance_sinks
+from farebox.ledger.verify import advance_sinks, sinks_behind
 from farebox.platform import service_operators, service_secrets, service_signing
 from farebox.platform.model import Principal
 from farebox.storage import Database, migrate, open_database, pending
@@ -31,31 +33,91 @@ ACCMAN: Final = "accman"
 _log = structlog.get_logger("farebox")
 
 
-class Services:
-    """Everything a process of the access service holds; closed in the reverse order."""
+class Upkeep:
+    """A thread for what must be done from time to time, apart from whoever is waiting.
 
-    def __init__(self, settings: Settings, clock: SystemClock | None = None) -> None:
+    It trusts the wall clock again once an operator has confirmed it, and in the process that keeps
+    the books (`books`) it moves the sinks' snapshots on.
+    """
+
+    def __init__(self, database: Database, clock: SystemClock, *, books: bool) -> None:
+        self._database = database
+        self._clock = clock
+        self._works = (self._watch_clock, self._advance_sinks) if books else (self._watch_clock,)
+        self._confirmed = self._confirmations()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop the thread."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(UPKEEP_SECONDS):
+            for work in self._works:
+                try:
+                    work()
+                except Exception:  # noqa: BLE001 - the next round tries again
+                    _log.warning("upkeep_failed", exc_info=True)
+
+    def _confirmations(self) -> int:
+        with self._database.read() as tx:
+            return Ledger().revision(tx, CLOCK)
+
+    def _watch_clock(self) -> None:
+        confirmed = self._confirmations()
+        if confirmed != self._confirmed:
+            self._confirmed = confirmed
+            _log.warning("clock_confirmed", jump_us=self._clock.confirm())
+
+    def _advance_sinks(self) -> None:
+        with self._database.read() as tx:
+            behind = sinks_behind(tx)
+        if behind:
+            self._database.run(advance_sinks)
+
+
+class Services:
+    """Everything that a process which answers HTTP holds; closed in the reverse order.
+
+    With a `ledger_socket` the ledger is a process of its own, otherwise two threads of this one.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: SystemClock | None = None,
+        ledger_socket: Path | None = None,
+    ) -> None:
         self.settings = settings
         self.clock = clock or SystemClock()
+        self._closing = ExitStack()
         self.database: Database = open_database("access", settings.database_url, self.clock)
-        self.ledger = Ledger()
-        self.alarms: list[int] = []
+        self._closing.callback(self.database.close)
         with self.database.write() as tx:
             self.pepper = service_secrets.ensure_pepper(tx)
             service_signing.ensure_signing_key(tx)
         self.verifier = TokenVerifier(settings.issuers, self.clock).start()
-        self.lane = Lane(self.database, self.ledger, on_alarm=self._alarm)
-        self.looks = Lane(self.database, self.ledger, writes=False)
+        self._closing.callback(self.verifier.close)
         self.callers = Callers(self.database, self.pepper, self._principal_of_token)
-        self.decider = Decider(self.database, self.lane, self.looks, self.callers)
-        with self.database.read() as tx:
-            self._clock_confirmed = self.ledger.revision(tx, CLOCK)
-        self._stop = threading.Event()
-        self._upkeep = threading.Thread(target=self._keep_up, name="upkeep", daemon=True)
-        self._upkeep.start()
+        lane, looks = self._queues(ledger_socket)
+        self.decider = Decider(self.database, lane, looks, self.callers)
+        upkeep = Upkeep(self.database, self.clock, books=ledger_socket is None)
+        self._closing.callback(upkeep.close)
 
-    def _alarm(self, buckets: Sequence[int]) -> None:
-        self.alarms.extend(buckets)
+    def _queues(self, ledger_socket: Path | None) -> tuple[Queue, Queue]:
+        if ledger_socket is not None:
+            remote = RemoteQueue(ledger_socket)
+            self._closing.callback(remote.close)
+            return remote, remote.looks
+        lane = Lane(self.database, Ledger())
+        self._closing.callback(lane.close)
+        looks = Lane(self.database, Ledger(), writes=False)
+        self._closing.callback(looks.close)
+        return lane, looks
 
     def _principal_of_token(self, token: str) -> Principal | None:
         if not self.settings.issuers:
@@ -65,35 +127,9 @@ class Services:
         except Refusal:
             return None
 
-    def _keep_up(self) -> None:
-        """Checkpoint and move the sinks' snapshots on, apart from whoever is waiting."""
-        while not self._stop.wait(UPKEEP_SECONDS):
-            for work in (self.database.upkeep, self._watch_clock, self._advance_sinks):
-                try:
-                    work()
-                except Exception:  # noqa: BLE001 - upkeep goes on; the next round tries again
-                    _log.warning("upkeep_failed", exc_info=True)
-
-    def _watch_clock(self) -> None:
-        """Trust the wall clock again once an operator has confirmed it, on any process."""
-        with self.database.read() as tx:
-            confirmed = self.ledger.revision(tx, CLOCK)
-        if confirmed != self._clock_confirmed:
-            self._clock_confirmed = confirmed
-            jump = self.clock.confirm()
-            _log.warning("clock_confirmed", jump_us=jump)
-
-    def _advance_sinks(self) -> None:
-        self.database.run(advance_sinks)
-
     def close(self) -> None:
         """Answer what is queued, stop the threads, close the database."""
-        self._stop.set()
-        self._upkeep.join()
-        self.lane.close()
-        self.looks.close()
-        self.verifier.close()
-        self.database.close()
+        self._closing.close()
 
 
 @contextmanager

@@ -19,10 +19,11 @@ from farebox.storage import url_of_file
 
 PREFIX: Final = "FAREBOX_"
 CONFIG: Final = "FAREBOX_CONFIG"
+LEDGER_SOCKET: Final = "FAREBOX_LEDGER_SOCKET"
 SHORTEST_ADMIN_KEY: Final = 32
 # Variables of this prefix that speak to tests and measurements, not to the server.
 _OTHERS: Final = frozenset(
-    {CONFIG, "FAREBOX_BENCH_WORK", "FAREBOX_GOLDEN_DIR", "FAREBOX_PROPERTY_EXAMPLES"}
+    {CONFIG, "FAREBOX_BENCH_WORK", "FAREBOX_GOLDEN_DIR", LEDGER_SOCKET, "FAREBOX_PROPERTY_EXAMPLES"}
 )
 _MUST_BE: Final = {
     "data": "the path of a folder",
@@ -41,7 +42,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `data` is the folder of the embedded databases; `access_database_url` puts the access database
     elsewhere (on a server). `admin_key` is the first admin's key (at least 32 characters);
     without one the first start generates a key and prints it once. `public_url` is what access
-    keys name as their issuer. `test_clock` makes the clock movable.
+    keys name as their issuer.
     """
 
     data: Annotated[str, Meta(min_length=1)] = "farebox-data"
@@ -52,7 +53,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     admin_key: Annotated[str, Meta(min_length=SHORTEST_ADMIN_KEY, max_length=512)] | None = None
     public_url: str | None = None
     issuers: tuple[Issuer, ...] = ()
-    test_clock: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property

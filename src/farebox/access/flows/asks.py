@@ -11,7 +11,6 @@ from farebox.kernel import ids
 from farebox.kernel.amounts import MAX_AMOUNT
 from farebox.kernel.clock import SECOND_US
 from farebox.kernel.refusals import Refusal
-from farebox.ledger.batch import BucketFault
 from farebox.ledger.model import (
     Applied,
     Command,
@@ -24,6 +23,7 @@ from farebox.ledger.model import (
     Source,
     Use,
 )
+from farebox.ledger.running import BucketFault
 from farebox.ledger.service import digest_of, fingerprint_of
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

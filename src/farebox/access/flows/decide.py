@@ -41,7 +41,7 @@ from farebox.contracts.decisions import (
 from farebox.kernel import ids
 from farebox.kernel.clock import SECOND_US
 from farebox.kernel.refusals import TryAgain, ValueRefused
-from farebox.ledger.batch import Lane
+from farebox.ledger.batch import Queue
 from farebox.ledger.model import Applied, Capture, Command, Recall, Refused, Release, Source
 from farebox.storage import Database
 
@@ -52,7 +52,7 @@ _RECALL: Final = (Recall(),)
 class Decider:
     """Decisions of one process: its memory of callers and consumers, and its two lanes."""
 
-    def __init__(self, database: Database, lane: Lane, looks: Lane, callers: Callers) -> None:
+    def __init__(self, database: Database, lane: Queue, looks: Queue, callers: Callers) -> None:
         self._database = database
         self._lane = lane
         self._looks = looks
