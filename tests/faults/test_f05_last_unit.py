@@ -25,8 +25,8 @@ def test_of_a_thousand_threads_on_two_lanes_one_gets_the_last_unit(open_lane, sc
         return kind_of(outcome)
 
     assert Counter(together(ask, range(CROWD))) == ONE_WINNER
-    assert sum(lane.requests for lane in lanes) == CROWD
-    assert max(lane.requests / lane.batches for lane in lanes) > 2
+    assert sum(lane.runner.requests for lane in lanes) == CROWD
+    assert max(lane.runner.requests / lane.runner.batches for lane in lanes) > 2
     assert len(drawn(scene.database, bucket)) == 1
     assert faults(scene.database) == []
 

@@ -11,13 +11,14 @@ from farebox.ledger.model import (
     Capture,
     Grant,
     Hold,
+    OnExpiry,
     Pin,
     Refused,
     Release,
     Source,
     Use,
 )
-from farebox.ledger.service import request
+from tests.support.lanes import ask
 from tests.support.proof import faults, rows
 from tests.support.pure import Pure
 from tests.support.threads import together
@@ -25,6 +26,7 @@ from tests.support.threads import together
 ROUNDS = 10_000
 LANE_ROUNDS = 300
 START = 1_763_632_800_000_000
+WAYS_TO_END: list[OnExpiry] = ["release", "capture"]
 RESOLVED = {"hold_captured", "hold_released", "hold_expired"}
 
 
@@ -54,7 +56,7 @@ def test_in_ten_thousand_rounds_at_the_instant_of_expiry_one_resolver_wins(seed)
         amount = chance.randint(2, 9)
         before = pure.bucket.debited
         source = (Source(pure.bucket_id),)
-        on_expiry = chance.choice(["release", "capture"])
+        on_expiry = chance.choice(WAYS_TO_END)
         held = pure.do(Hold(sources=source, amount=amount, ttl_us=100, on_expiry=on_expiry), now)
         rivals = chance.sample(resolvers(held.hold, amount, on_expiry), 2)
         if chance.random() < 0.3:
@@ -99,26 +101,19 @@ def test_two_lanes_resolve_a_hold_once_at_the_instant_of_expiry(open_lane, scene
     start = threading.Barrier(2)
 
     def resolve(task):
-        lane, command = task
-        asked = request(command)
         start.wait()
-        return lane.call(asked)[0]
+        return ask(*task)
 
     spent = 0
     for round_ in range(LANE_ROUNDS):
         amount = chance.randint(2, 9)
-        hold = Hold(
-            sources=(Source(bucket),),
-            amount=amount,
-            ttl_us=SECOND_US,
-            on_expiry=chance.choice(["release", "capture"]),
-        )
-        [held] = lanes[round_ % 2].call(request(hold))
+        on_expiry = chance.choice(WAYS_TO_END)
+        source = (Source(bucket),)
+        hold = Hold(sources=source, amount=amount, ttl_us=SECOND_US, on_expiry=on_expiry)
+        held = ask(lanes[round_ % 2], hold)
         clock.set(held.expires_at + chance.choice([-2, 0, 1]))
         late = clock.now_us() >= held.expires_at
-        rivals = chance.sample(
-            [*resolvers(held.hold, amount, hold.on_expiry), Pin(hold=held.hold)], 2
-        )
+        rivals = chance.sample([*resolvers(held.hold, amount, on_expiry), Pin(hold=held.hold)], 2)
         outcomes = together(resolve, list(zip(lanes, rivals, strict=True)))
 
         [row] = rows(
@@ -126,7 +121,7 @@ def test_two_lanes_resolve_a_hold_once_at_the_instant_of_expiry(open_lane, scene
         )
         if late:
             assert {outcome.code for outcome in outcomes} <= RESOLVED
-            assert row.captured == (amount if hold.on_expiry == "capture" else 0)
+            assert row.captured == (amount if on_expiry == "capture" else 0)
         else:
             pinned = any(isinstance(rival, Pin) for rival in rivals)
             won = [

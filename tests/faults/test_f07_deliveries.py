@@ -57,7 +57,7 @@ def test_five_deliveries_in_any_order_on_two_lanes_take_effect_once(open_lane, s
 
     together(deliver, range(THREADS))
     applied = set()
-    firsts = Counter()
+    firsts: Counter[bool] = Counter()
     for key, got in answers.items():
         kept = {answer for _, answer in got if REUSED not in answer}
         assert len(got) == 5

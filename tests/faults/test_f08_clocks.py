@@ -5,11 +5,12 @@ import time
 
 import pytest
 
-from farebox.kernel.clock import SECOND_US, SystemClock
+from farebox.kernel.clock import SECOND_US, ManualClock, SystemClock
 from farebox.kernel.refusals import ClockJumped
 from farebox.ledger.batch import Lane
 from farebox.ledger.model import Applied, Capture, Denied, Grant, Hold, Refused, Source, Use
-from farebox.ledger.service import Ledger, request
+from farebox.ledger.service import Ledger
+from tests.support.lanes import ask
 from tests.support.proof import faults, rows
 from tests.support.scene import HOUR, Scene
 
@@ -34,12 +35,17 @@ def times(database, bucket):
     )]  # fmt: skip
 
 
+def hold_of(scene, bucket, ttl_us):
+    """Hold four units."""
+    return scene.do(Hold(sources=(Source(bucket),), amount=4, ttl_us=ttl_us))
+
+
 BREAKAGE, EXPIRED_HOLD = 7, 6
 
 
 def test_an_hour_back_brings_no_expired_grant_and_no_ended_hold_back(scene, clock):
     bucket = scene.bucket(Grant(bucket=0, amount=10, expires_at=clock.now_us() + HOUR), 5)
-    hold = scene.do(Hold(sources=(Source(bucket),), amount=4, ttl_us=HOUR // 2)).hold
+    hold = hold_of(scene, bucket, HOUR // 2).hold
     clock.move(HOUR)
     assert scene.use(bucket, 1).available == 4
     clock.move(-HOUR)
@@ -58,7 +64,7 @@ def test_a_hold_made_after_a_step_back_lasts_as_long_as_it_was_asked_to(scene, c
     bucket = scene.bucket(10)
     latest = scene.use(bucket, 1).at
     clock.move(-HOUR)
-    held = scene.do(Hold(sources=(Source(bucket),), amount=4, ttl_us=60 * SECOND_US))
+    held = hold_of(scene, bucket, 60 * SECOND_US)
     assert held.at == latest + 1
     assert held.expires_at == latest + 1 + 60 * SECOND_US
     clock.set(held.expires_at - 2)
@@ -96,7 +102,7 @@ def test_a_clock_gone_mad_expires_everything_once_and_goes_on_in_order(
     buckets = [scene.bucket(1000), scene.bucket(1000)]
     lanes = [open_lane(), open_lane()]
     ended = set()
-    holds = []
+    holds: list[int] = []
     for _ in range(250):
         clock.move(chance.choice([-HOUR, HOUR, HOUR, 0, 0, 1, -1, SECOND_US, -SECOND_US]))
         bucket = chance.choice(buckets)
@@ -104,19 +110,19 @@ def test_a_clock_gone_mad_expires_everything_once_and_goes_on_in_order(
         step = chance.randrange(4)
         now = max(clock.now_us(), begun)
         if step == 0:
-            grant = Grant(bucket=bucket, amount=3, priority=1, expires_at=now + 2 * HOUR)
-            lane.call(request(grant))
+            ask(lane, Grant(bucket=bucket, amount=3, priority=1, expires_at=now + 2 * HOUR))
         elif step == 1:
-            [held] = lane.call(request(Hold(sources=(Source(bucket),), amount=1, ttl_us=HOUR)))
+            held = ask(lane, Hold(sources=(Source(bucket),), amount=1, ttl_us=HOUR))
             if isinstance(held, Applied):
+                assert held.hold is not None
                 holds.append(held.hold)
         elif step == 2 and holds:
             hold = chance.choice(holds)
-            [outcome] = lane.call(request(Capture(hold=hold)))
+            outcome = ask(lane, Capture(hold=hold))
             assert (hold in ended) <= isinstance(outcome, Refused), "an ended hold came back"
             ended.add(hold)
         else:
-            lane.call(request(Use(sources=(Source(bucket),), amount=1)))
+            ask(lane, Use(sources=(Source(bucket),), amount=1))
     for bucket in buckets:
         at = times(scene.database, bucket)
         assert at == sorted(set(at))
@@ -148,21 +154,21 @@ def test_a_wall_clock_that_was_set_stops_decisions_until_somebody_confirms(
     wall = Wall(monkeypatch)
     clock = SystemClock()
     database = open_database_at(database_url, clock)
-    scene = Scene(database, Ledger(), clock)
+    scene = Scene(database, Ledger(), ManualClock())
     bucket = scene.bucket(10)
     lane = Lane(database, Ledger())
     use = Use(sources=(Source(bucket),), amount=1)
     try:
-        assert lane.call(request(use))[0].available == 9
+        assert ask(lane, use).available == 9
         wall.set_by_us = jump
         for command in (use, Hold(sources=(Source(bucket),), amount=1, ttl_us=SECOND_US)):
             with pytest.raises(ClockJumped) as refused:
-                lane.call(request(command, caller="shop", key="a-key"))
+                ask(lane, command, caller="shop", key="a-key")
             assert refused.value.code == "clock_jump"
         assert scene.available(bucket) == 9
         assert rows(database, "SELECT 1 FROM operation") == []
         assert abs(clock.confirm() - jump) < SECOND_US
-        assert lane.call(request(use, caller="shop", key="a-key"))[0].available == 8
+        assert ask(lane, use, caller="shop", key="a-key").available == 8
         assert faults(database) == []
     finally:
         lane.close()

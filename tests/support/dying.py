@@ -1,6 +1,6 @@
 """Death, and faults, between any two statements that a process sends to its database.
 
-Every statement of both drivers goes through a cursor's `execute`; a commit is a method of the
+Every statement of both drivers goes through a cursor; a commit is a method of the
 connection. `Statements` counts them and lets something happen before the n-th. The place after
 the commit, when it is done and nobody knows yet, is counted as well.
 """
@@ -52,6 +52,11 @@ class Statements:
                 super().execute(*arguments)
                 return self
 
+            def executemany(self, *arguments: Any) -> "Cursor":
+                step(self.connection)
+                super().executemany(*arguments)
+                return self
+
         class Connection(sqlite3.Connection):
             def cursor(self, *_: Any) -> Any:
                 return super().cursor(Cursor)
@@ -59,6 +64,9 @@ class Statements:
             def execute(self, *arguments: Any) -> Any:
                 # Up to Python 3.12 this does not come by `Cursor.execute`.
                 return self.cursor().execute(*arguments)
+
+            def executemany(self, *arguments: Any) -> Any:
+                return self.cursor().executemany(*arguments)
 
             def commit(self) -> None:
                 step(self)

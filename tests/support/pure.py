@@ -17,9 +17,7 @@ class Pure:
         self.bucket_id = bucket_id
         self.books = Books(self.mint)
         bucket = BucketBook(bucket_id, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, FOREVER, 0)
-        bucket.horizon = FOREVER
-        if hasattr(bucket, "foresees"):
-            bucket.foresees = True
+        bucket.horizon, bucket.foresees = FOREVER, True
         self.books.buckets[bucket_id] = bucket
 
     @property

@@ -9,9 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Sequence
-from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
 
 # Imported here, so that every child has it: by the engines, only when a database is opened.
 import psycopg  # noqa: F401
@@ -20,7 +18,7 @@ import structlog
 
 from farebox.kernel.clock import SystemClock
 from farebox.kernel.refusals import Refusal
-from farebox.ledger.batch import Answer, Lane
+from farebox.ledger.batch import Lane
 from farebox.ledger.model import (
     Applied,
     Capture,
@@ -34,6 +32,7 @@ from farebox.ledger.model import (
     Source,
     Use,
 )
+from farebox.ledger.running import Answer, Runner
 from farebox.ledger.service import Ledger, request
 from farebox.storage import Database, open_database, sqlite
 from tests.support.dying import STRIKES, Statements
@@ -47,6 +46,13 @@ structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.
 def opened(url: str) -> Database:
     """Open the shared database as a process of its own does."""
     return open_database("access", url, SystemClock())
+
+
+def checkpoint_every(*, pages: int) -> None:
+    """Let SQLite write its log back so often; 0 is never."""
+    name = "wal_autocheckpoint"
+    others = tuple(pragma for pragma in sqlite.PRAGMAS if not pragma.startswith(name))
+    sqlite.PRAGMAS = (*others, f"{name}={pages}")  # type: ignore[misc, assignment]
 
 
 class Journal:
@@ -75,7 +81,7 @@ def draw_units(
     not written down is sent again.
     """
     # Checkpoints are to be among what a kill interrupts.
-    sqlite.CHECKPOINT_AT = 64 * 1024  # type: ignore[misc]
+    checkpoint_every(pages=40)
     database = opened(url)
     lane = Lane(database, Ledger())
 
@@ -90,8 +96,6 @@ def draw_units(
             assert isinstance(outcome, Applied), outcome
             log.write(outcome.operation)
             drawn += 1
-            if drawn % 16 == 0:
-                database.upkeep()
 
     threads = [threading.Thread(target=draw, args=(name,), daemon=True) for name in clients]
     for thread in threads:
@@ -130,11 +134,12 @@ def kind_of(outcome: Outcome) -> str:
     return str(outcome.__struct_config__.tag)
 
 
-def kinds_of(future: "Future[Answer]") -> list[str]:
+def kinds_of(answer: Answer | Exception) -> list[str]:
     """Return what commands were answered: applied, denied or refused, or a refusal's code."""
-    if isinstance(error := future.exception(), Refusal):
-        return [error.code]
-    return [kind_of(outcome) for outcome in future.result()]
+    if isinstance(answer, Refusal):
+        return [answer.code]
+    assert not isinstance(answer, Exception), answer
+    return [kind_of(outcome) for outcome in answer]
 
 
 def strike_in_batch(
@@ -154,19 +159,12 @@ def strike_in_batch(
     """
     statements = Statements()
     database = opened(url)
-    lane = Lane(database, Ledger())
+    runner = Runner(database, Ledger())
     # The connection is made, and the ledger's tables are seen, before counting begins.
-    lane.call(request(Look(sources=(Source(buckets[0]),), amount=0)))
-    futures: list[Future[Answer]] = []
-    batch: list[Any] = []
-    for one in batch_at(buckets, hold, name):
-        futures.append(Future())
-        batch.append((one, futures[-1]))
+    runner.run([request(Look(sources=(Source(buckets[0]),), amount=0))])
     statements.strike_at(at, STRIKES[strike], times)
-    lane._work(batch)  # the lane's own thread waits; so these are one batch
-    answers = [kinds_of(future) for future in futures]
+    answers = [kinds_of(answer) for answer in runner.run(batch_at(buckets, hold, name))]
     link.say({"places": statements.count, "answers": answers})
-    lane.close()
     database.close()
 
 
@@ -175,9 +173,9 @@ def strike_in_batch(
 
 def load_file(link: Link, *, url: str, buckets: list[int], log: str, checkpoints: bool) -> None:
     """Use two buckets in linked commands, for ever; note each answer with the log's size then."""
-    sqlite.CHECKPOINT_AT = 128 * 1024  # type: ignore[misc]
+    checkpoint_every(pages=30 if checkpoints else 0)
     database = opened(url)
-    assert isinstance(database, sqlite.SqliteDatabase)
+    wal = Path(f"{url.removeprefix('sqlite:///')}-wal")
     lane = Lane(database, Ledger())
     answers = Journal(Path(log))
     writing = threading.Lock()
@@ -188,12 +186,10 @@ def load_file(link: Link, *, url: str, buckets: list[int], log: str, checkpoints
             first, second = lane.call(request(*uses, caller=name, key=f"{place}"))
             assert isinstance(first, Applied), first
             assert isinstance(second, Applied), second
-            size = database.wal_size
+            size = wal.stat().st_size
             with writing:
                 answers.write(f"{first.operation} {second.operation} {size}")
                 link.say("answered")
-            if checkpoints:
-                database.upkeep()
 
     for client in range(3):
         threading.Thread(target=draw, args=(f"client-{client}",), daemon=True).start()

@@ -1,9 +1,9 @@
 """The open books: what a batch has loaded, and what deciding changed in it."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
-from farebox.ledger.accounts import BucketBook, HoldBook, Taking
+from farebox.ledger.accounts import BucketBook, GrantBook, HoldBook, Taking
 from farebox.ledger.model import MARK_EVERY, Kind, Remembered
 
 
@@ -18,6 +18,8 @@ class NeedMore(Exception):
 
 # A journal row in the order of the transfer table's columns, without `seq` and `txid`.
 Entry = tuple[Any, ...]
+# What accounts were to have, by account: (bucket, held, debited, credited).
+Balances = dict[int, tuple[int, int, int, int]]
 
 
 class Books:
@@ -86,6 +88,14 @@ class Books:
         ))  # fmt: skip
         if entry % MARK_EVERY == 0:
             self.marks.append((bucket.id, entry, at, operation))
+
+    def balances(self) -> Balances:
+        """Return what the touched buckets and their grants are to have after this batch."""
+        found: Balances = {}
+        for bucket in self.touched.values():
+            for fund in cast("list[BucketBook | GrantBook]", [bucket, *bucket.by_id.values()]):
+                found[fund.id] = (bucket.id, fund.pending, fund.debited, fund.credited)
+        return found
 
     def hold(self, hold_id: int) -> HoldBook | None:
         """Return a hold that is loaded or was made in this batch."""

@@ -12,7 +12,7 @@ from farebox.kernel.amounts import Asset, checked_amount
 from farebox.kernel.periods import Unit
 from farebox.kernel.refusals import TryAgain, ValueRefused
 from farebox.ledger import store
-from farebox.ledger.books import Books, NeedMore
+from farebox.ledger.books import Balances, Books, NeedMore
 from farebox.ledger.decide import decide
 from farebox.ledger.loading import Memory, Needs, load
 from farebox.ledger.model import (
@@ -226,7 +226,7 @@ class Ledger:
                 memory.drop(books)
                 continue
             except BaseException as error:
-                error.touched_buckets = tuple(books.touched)  # type: ignore[attr-defined]
+                error.balances = books.balances()  # type: ignore[attr-defined]
                 memory.drop(books)
                 raise
             if not writes:
@@ -252,16 +252,31 @@ class Ledger:
         ).returning(store.revision.c.revision)
         return int(tx.run(changed).scalar_one())
 
-    def declare_fault(self, tx: Tx, buckets: Sequence[int]) -> None:
-        """Freeze buckets on which database and decision disagree, until an operator acts."""
-        statement = (
-            store.account.update()
-            .where(
-                store.account.c.id.in_(buckets), store.account.c.kind == AccountKind.BUCKET.value
-            )
-            .values(frozen=2, version=store.account.c.version + 1)
-        )
-        tx.run(statement)
+    def declare_fault(self, tx: Tx, balances: Balances, *, surely: bool) -> list[int]:
+        """Freeze the buckets that may not have these balances; an operator has to act then.
+
+        With `surely`, all of them where no stored floor tells which. Returns those it froze.
+        """
+        buckets = _impossible(tx, balances)
+        if surely and not buckets:
+            buckets = sorted({bucket for bucket, *_ in balances.values()})
+        account = store.account
+        chosen = (account.c.id.in_(buckets), account.c.kind == AccountKind.BUCKET.value)
+        # The version tells everybody who remembers a bucket that it has changed.
+        tx.run(account.update().where(*chosen).values(frozen=2, version=account.c.version + 1))
+        return buckets
+
+
+def _impossible(tx: Tx, balances: Balances) -> list[int]:
+    """Return the buckets of which an account may not have what it was to have."""
+    select = "SELECT id, floor FROM account WHERE id IN :keys"
+    found = set()
+    for number, floor in tx.select_in(select, ("id", "floor"), sorted(balances)):
+        bucket, pending, debited, credited = balances[number]
+        short = floor is not None and credited - debited - pending < floor
+        if short or min(pending, debited, credited) < 0:
+            found.add(bucket)
+    return sorted(found)
 
 
 def _sink_row(number: int, asset_number: int, name: str) -> tuple[object, ...]:
