@@ -54,11 +54,11 @@ class Model(Belongings):
         pots = [pot for source in command["sources"] for pot in source if pot is not None]
         if any(pot not in self.pots for pot in pots):
             return refused("bucket_unknown")
-        if len({self.pots[pot].asset for pot in pots}) > 1:
-            return refused("asset_differs")
         if not pots:
             return denied("no_bucket", 0, None)
         at = self.moment(pots, now)
+        if len({self.pots[pot].asset for pot in pots}) > 1:
+            return refused("asset_differs")
         first = command["sources"][0][0]
         if all(self.stopped(source) for source in command["sources"]):
             return denied("bucket_frozen", 0, first)
@@ -336,11 +336,11 @@ class Model(Belongings):
         source, target = command["source"], command["target"]
         if source not in self.pots or target not in self.pots:
             return refused("bucket_unknown")
+        at = self.moment([source, target], now)
         if source == target:
             return refused("value_invalid")
         if self.pots[source].asset != self.pots[target].asset:
             return refused("asset_differs")
-        at = self.moment([source, target], now)
         for pot in (source, target):
             if self.pots[pot].frozen:
                 return denied("bucket_frozen", 0, pot)

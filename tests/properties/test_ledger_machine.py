@@ -299,7 +299,7 @@ class LedgerStory(RuleBasedStateMachine):
         with self.nodes[1].database.read() as tx:
             pot = self.pots[self.steps % len(self.pots)]
             view = bucket_view(self.ledger, tx, pot)
-            assert view.available == max(model.room(pot), 0)
+            assert view.available == max(model.room(pot), 0), view
             for place in range(min(2, len(self.past))):
                 pot, instant, available = self.past[(self.steps * 7 + place) % len(self.past)]
                 if not any(g[0] == pot and g[1] <= instant < g[2] for g in model.unwritten):

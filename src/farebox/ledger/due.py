@@ -257,6 +257,8 @@ def end_hold(
     """End a hold on bucket and cap: capture so much of it in burn order, release the rest."""
     if expired and hold.on_expiry == "capture":
         capture = hold.amount
+    # Also a hold of nothing, which has no parts, must be written.
+    books.touch(bucket)
     books.change_hold(hold)
     hold.captured = capture
     hold.state = HoldState.CAPTURED if capture else HoldState.RELEASED

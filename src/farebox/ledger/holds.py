@@ -232,7 +232,6 @@ def release(books: Books, command: Release, operation: int, now: int) -> Outcome
     end_hold(books, bucket, known, operation, 0, at, expired=False)
     if bucket.prune:
         drop_closed(bucket)
-    books.touch(bucket)
     return Applied(
         operation=operation,
         at=at,
