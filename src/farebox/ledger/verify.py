@@ -197,39 +197,43 @@ def sink_balance(tx: Tx, account: int) -> int:
     return int(credited + more[1] - debited - more[0])
 
 
-def sinks_behind(tx: Tx) -> bool:
-    """Tell whether the journal has rows that the sinks' snapshots do not count yet."""
-    seq = store.transfer.c.seq
-    return tx.one(sa.select(seq).where(seq > _position(tx)).limit(1)) is not None
-
-
-def advance_sinks(tx: Tx, rows: int = SINK_ROWS_A_STEP) -> int:
+def advance_sinks(database: Database, rows: int = SINK_ROWS_A_STEP) -> int:
     """Bring the sinks' snapshots forward by up to so many journal rows; returns how many it was.
 
-    Only rows behind which none can appear any more are counted.
+    Only rows behind which none can appear any more are counted. They are added up in a reading
+    transaction; the writing one, for which everybody waits, only stores the sums.
     """
-    position = _position(tx)
-    seq = store.transfer.c.seq
-    page = sa.select(seq).where(seq > position).order_by(seq).limit(rows)
-    if (safe := tx.safe_position) is not None:
-        page = page.where(safe)
-    seqs = [row.seq for row in tx.run(page)]
-    if not seqs:
-        return 0
-    for account, (debited, credited) in _sums(tx, position, seqs[-1]).items():
-        old = tx.one(sa.select(store.sink_snapshot).where(store.sink_snapshot.c.account == account))
+    with database.read() as tx:
+        position = _position(tx)
+        reached = tx.log_reach(store.transfer, position, rows)
+        span = tx.log_span(store.transfer, position, reached)
+        count = int(tx.run(sa.select(sa.func.count()).where(span)).scalar_one())
+        sums = _sums(tx, position, reached) if count else {}
+    if count:
+        database.run(lambda tx: _store_sums(tx, position, reached, sums))
+    return count
+
+
+def _store_sums(tx: Tx, position: int, reached: int, sums: dict[int, tuple[int, int]]) -> None:
+    """Add sums to the snapshots, unless another process has done so meanwhile."""
+    table = store.sink_position
+    taken = table.update().where(table.c.id == 1, table.c.seq == position).values(seq=reached)
+    first = {"id": 1, "seq": reached}
+    if tx.run(taken).rowcount != 1 and (position or not tx.insert_once(table, first, key=("id",))):
+        return
+    for account, (debited, credited) in sums.items():
+        snapshot = store.sink_snapshot
+        old = tx.one(sa.select(snapshot).where(snapshot.c.account == account))
         tx.upsert(
-            store.sink_snapshot,
+            snapshot,
             {
                 "account": account,
-                "seq": seqs[-1],
+                "seq": reached,
                 "debits_posted": debited + (old.debits_posted if old is not None else 0),
                 "credits_posted": credited + (old.credits_posted if old is not None else 0),
             },
             key=("account",),
         )
-    tx.upsert(store.sink_position, {"id": 1, "seq": seqs[-1]}, key=("id",))
-    return len(seqs)
 
 
 def _position(tx: Tx) -> int:
@@ -250,11 +254,9 @@ def _sums(tx: Tx, after: int, until: int | None) -> dict[int, tuple[int, int]]:
             )
             .join(account, account.c.id == side)
             .where(account.c.kind == AccountKind.SINK.value)
-            .where(journal.c.kind.in_(posted), journal.c.seq > after)
+            .where(journal.c.kind.in_(posted), tx.log_span(journal, after, until))
             .group_by(side)
         )
-        if until is not None:
-            statement = statement.where(journal.c.seq <= until)
         for row in tx.run(statement):
             both = list(totals.get(row.account, (0, 0)))
             both[place] += int(row.moved)

@@ -126,6 +126,18 @@ class Tx(ABC):
     def safe_position(self) -> sa.ColumnElement[bool] | None:
         """Return a condition on `txid` below which no row can appear any more, or None if all."""
 
+    @abstractmethod
+    def log_reach(self, log: sa.Table, after: int, rows: int) -> int:
+        """Return the position that lies up to so many rows of a log after another one.
+
+        A log has columns `seq` and `txid` and is named in an `ORDERED_LOG`. No row will appear
+        before the position any more, whatever is still being written.
+        """
+
+    @abstractmethod
+    def log_span(self, log: sa.Table, after: int, until: int | None) -> sa.ColumnElement[bool]:
+        """Return the condition for a log's rows after one position, up to another if given."""
+
     def after_commit(self, call: Callable[[], None]) -> None:
         """Run `call` once this transaction is durable; never if it is rolled back."""
         self._after_commit.append(call)

@@ -2,7 +2,8 @@
 
 A component (ledger, events, platform, access ...) keeps numbered files `NNNN_name.sql` in a folder
 `migrations`. They use the SQL both engines share and a few words that the engines translate:
-`IDENTITY`, `TXID`, `BIGINT`, `BYTES`, `STRICT`, `WITHOUT ROWID` and `APPEND_ONLY table`.
+`IDENTITY`, `TXID`, `BIGINT`, `BYTES`, `STRICT`, `WITHOUT ROWID`, `APPEND_ONLY table` and
+`ORDERED_LOG table`.
 Statements end with a semicolon at the end of a line.
 """
 

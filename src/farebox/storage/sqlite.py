@@ -157,6 +157,15 @@ class SqliteTx(Tx):
     def insert_of(self, table: sa.Table) -> Any:  # noqa: ANN401 - see the base
         return sqlite.insert(table)
 
+    def log_reach(self, log: sa.Table, after: int, rows: int) -> int:
+        # One writer at a time: rows appear in the order of their numbers.
+        page = sa.select(log.c.seq).where(log.c.seq > after).order_by(log.c.seq).limit(rows)
+        return int(self.run(sa.select(sa.func.max(page.subquery().c.seq))).scalar_one() or after)
+
+    def log_span(self, log: sa.Table, after: int, until: int | None) -> sa.ColumnElement[bool]:
+        later = log.c.seq > after
+        return later if until is None else sa.and_(later, log.c.seq <= until)
+
     @property
     def safe_position(self) -> sa.ColumnElement[bool] | None:
         return None
@@ -231,6 +240,8 @@ class SqliteDatabase(Database):
                 f"BEGIN SELECT RAISE(ABORT, '{rest} is append-only'); END"
                 for verb in ("update", "delete")
             ]
+        if word == "ORDERED_LOG":
+            return []
         for portable, own in (
             ("IDENTITY", "INTEGER PRIMARY KEY AUTOINCREMENT"),
             ("TXID", "INTEGER NOT NULL DEFAULT 0"),

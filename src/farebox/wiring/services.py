@@ -19,7 +19,7 @@ from farebox.kernel.refusals import Refusal, SettingsRefused
 from farebox.ledger.batch import Lane, Queue
 from farebox.ledger.remote import RemoteQueue
 from farebox.ledger.service import Ledger
-from farebox.ledger.verify import advance_sinks, sinks_behind
+from farebox.ledger.verify import advance_sinks
 from farebox.platform import service_operators, service_secrets, service_signing
 from farebox.platform.model import Principal
 from farebox.storage import Database, migrate, open_database, pending
@@ -73,10 +73,7 @@ class Upkeep:
             _log.warning("clock_confirmed", jump_us=self._clock.confirm())
 
     def _advance_sinks(self) -> None:
-        with self._database.read() as tx:
-            behind = sinks_behind(tx)
-        if behind:
-            self._database.run(advance_sinks)
+        advance_sinks(self._database)
 
 
 class Services:

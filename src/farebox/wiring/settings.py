@@ -31,7 +31,6 @@ _MUST_BE: Final = {
     "port": "a whole number from 0 to 65535",
     "workers": "a whole number from 1 to 64",
     "admin_key": "a string of 32 to 512 characters",
-    "test_clock": "true or false",
     "log_level": "debug, info, warning or error",
 }
 

@@ -94,6 +94,7 @@ CREATE TABLE transfer (
 CREATE UNIQUE INDEX transfer_operation_uq ON transfer (operation, line);
 CREATE INDEX transfer_reverses_ix ON transfer (reverses) WHERE reverses IS NOT NULL;
 APPEND_ONLY transfer;
+ORDERED_LOG transfer;
 
 -- Every 128th entry of a bucket leaves a mark: history and as-of balances start from one.
 CREATE TABLE mark (
