@@ -6,6 +6,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
+from fractions import Fraction
 from typing import Final
 
 import msgspec
@@ -59,15 +60,19 @@ def parse_amount(text: str, scale: int) -> int:
     return int(units)
 
 
-def split(amount: int, shares: Sequence[Decimal]) -> list[int]:
+def split(amount: int, shares: Sequence[Decimal] | Sequence[Fraction]) -> list[int]:
     """Split an amount by shares that sum to 1: floor each, remainder by one unit from the first.
 
     Conserves the amount to the last unit: `split(15, [0.80, 0.08, 0.12])` is `[13, 1, 1]`
-    (Numscript's allotment rule).
+    (Numscript's allotment rule). Refuses (`value_invalid`) an amount below 0.
     """
-    if sum(shares) != 1 or any(share < 0 for share in shares):
+    # As fractions: a product of decimals is rounded at 28 digits, and a third is none at all.
+    exact = [Fraction(share) for share in shares]
+    if sum(exact) != 1 or any(share < 0 for share in exact):
         raise ValueRefused("shares are not negative and sum to 1")
-    parts = [int(amount * share) for share in shares]
+    if amount < 0:
+        raise ValueRefused("what is split is not below 0")
+    parts = [int(amount * share) for share in exact]
     for index in range(amount - sum(parts)):
         parts[index % len(parts)] += 1
     return parts
