@@ -110,7 +110,7 @@ def verify(*, config: Config = None, data: Data = None) -> None:
 
 @app.command
 def replay(
-    file: str,
+    file: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *,
     config: Config = None,

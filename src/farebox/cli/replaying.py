@@ -62,7 +62,7 @@ class Replay(msgspec.Struct):
     visitors: dict[str, Tally] = {}
     lines: int = 0
     free: int = 0
-    before: int = 0
+    used_before: int = 0
     faults: list[str] = []
     fault_count: int = 0
 
@@ -196,8 +196,9 @@ class _Charger:
         if isinstance(outcome, Applied):
             tally.used += outcome.amount
             tally.left = outcome.available
-            # A line that was charged before is answered with that operation.
-            self._replay.before += outcome.operation != asked.operations[0]
+            if outcome.operation != asked.operations[0]:
+                # A line that was charged before is answered with that operation.
+                self._replay.used_before += outcome.amount
         elif isinstance(outcome, Denied):
             tally.refused += 1
             tally.left = outcome.available
@@ -247,15 +248,15 @@ def _show(replay: Replay, count: Count, top: int) -> None:
         table.add_row(name, f"{tally.visits:,}", f"{tally.used:,}", f"{tally.refused:,}", left)
     if top:
         console.print(table)
-    if len(visitors) > top:
+    if 0 < top < len(visitors):
         console.print(f"and {len(visitors) - top:,} more")
     used = sum(tally.used for tally in replay.visitors.values())
     refused = sum(tally.refused for tally in replay.visitors.values())
     for number, what in (
         (replay.lines, "lines"),
         (len(visitors), "visitors"),
-        (used, f"{count} charged"),
-        (replay.before, "of the lines charged before"),
+        (used - replay.used_before, f"{count} charged now"),
+        (replay.used_before, f"{count} charged before"),
         (refused, "visits refused"),
         (replay.free, "visits free"),
         (replay.fault_count, "lines not read"),
