@@ -140,9 +140,11 @@ class Belongings:
 
     def moment(self, pots: list[int], now: int) -> int:
         """Do all that is due on the buckets, then return the instant of what comes next."""
+        wide = set(pots)
         while True:
             at = max([now, *(self.pots[pot].last + 1 for pot in pots)])
-            wide = {*pots, *(h.bucket for h in self.open_holds() if h.cap in pots and h.ends <= at)}
+            # A cap's holds end with what is due on the bucket that it caps.
+            wide |= {h.bucket for h in self.open_holds() if h.cap in pots and h.ends <= at}
             due = [event for pot in wide for event in self.events(pot) if event[0] <= at]
             if not due:
                 return at
