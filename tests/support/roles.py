@@ -32,6 +32,7 @@ from farebox.ledger.model import (
     Source,
     Use,
 )
+from farebox.ledger.remote import LaneServer
 from farebox.ledger.running import Answer, Runner
 from farebox.ledger.service import Ledger, request
 from farebox.storage import Database, open_database, sqlite
@@ -219,3 +220,16 @@ def rush(link: Link, *, url: str, bucket: int, threads: int, name: str) -> None:
     link.say([worker.result() for worker in workers])
     lane.close()
     database.close()
+
+
+# -- The ledger's own process ----------------------------------------------------------------------
+
+
+def serve_ledger(link: Link, *, url: str, path: str) -> None:
+    """Serve a ledger on a socket until killed."""
+    database = opened(url)
+    ledger = Ledger()
+    runners = Runner(database, ledger), Runner(database, ledger, writes=False)
+    server = LaneServer(Path(path), *runners)
+    link.say("serving")
+    server.serve()

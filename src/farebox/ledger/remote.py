@@ -20,7 +20,7 @@ from typing import Final, cast
 import msgspec
 import structlog
 
-from farebox.kernel.refusals import Refusal, TryAgain
+from farebox.kernel.refusals import Refusal, TryAgain, ValueRefused
 from farebox.ledger.model import Outcome, Request
 from farebox.ledger.running import Answer, Runner
 
@@ -143,7 +143,20 @@ class RemoteQueue(asyncio.Protocol):
             return
         asks, self._outgoing = self._outgoing, []
         for start in range(0, len(asks), MOST_IN_BATCH):
-            self._transport.write(_frame(asks[start : start + MOST_IN_BATCH]))
+            self._write(self._transport, asks[start : start + MOST_IN_BATCH])
+
+    def _write(self, transport: asyncio.WriteTransport, asks: Sequence[Ask]) -> None:
+        """Write asks as one frame; where one cannot be written, the others still are."""
+        try:
+            transport.write(_frame(asks))
+        except (ValueError, OverflowError, TypeError):
+            if len(asks) > 1:
+                for ask in asks:
+                    self._write(transport, [ask])
+                return
+            future = self._waiting.pop(asks[0].number)
+            if not future.done():
+                future.set_exception(ValueRefused("a value in this request cannot be stored"))
 
     async def _connect(self) -> None:
         assert self._loop is not None
@@ -152,7 +165,8 @@ class RemoteQueue(asyncio.Protocol):
                 await self._loop.create_unix_connection(lambda: self, str(self._path))
             except OSError:
                 await asyncio.sleep(RECONNECT_SECONDS)
-            else:
+            # The connection may be lost again by now, and nobody else would make another.
+            if self._transport is not None:
                 self._flush()
                 return
         self._outgoing = []
