@@ -1,0 +1,68 @@
+"""From a case to the family that plays it: by its kind, then by what it is made of."""
+
+from typing import Final
+
+from tests.golden.cases import Case, Strange
+from tests.golden.families.accounts import Books, Histories, Moves
+from tests.golden.families.balances import Balances
+from tests.golden.families.calls import Group, Postpaid, Shares, Units
+from tests.golden.families.grants import Grants
+from tests.golden.families.lots import Corrections, Lots
+from tests.golden.families.postings import Appends, Postings
+from tests.golden.families.rating import Pools, Tariffs, Wire
+from tests.golden.families.scripts import Scripts
+from tests.golden.families.sessions import Sessions
+from tests.golden.families.strategies import Blocking, Sharing
+from tests.golden.families.transfers import Transfers
+from tests.golden.family import Family
+from tests.golden.stage import Stage
+
+FIELDS: Final = frozenset({"id", "source", "kind", "given", "steps", "expected"})
+FAMILIES: Final[tuple[type[Family], ...]] = (
+    Transfers, Scripts, Postings, Appends, Grants, Lots, Corrections, Balances, Moves, Histories,
+    Books, Group, Shares, Postpaid, Units, Sharing, Blocking, Sessions, Pools, Wire, Tariffs,
+)  # fmt: skip
+# What the cases of a ledger are about. A kind that is not here is somebody else's case, or a new
+# idea: it fails until somebody has thought about it.
+KINDS: Final = frozenset({
+    "as_of", "atomic_group", "balance_assertion", "balance_lock", "batch", "blocker", "breakage",
+    "burn_down", "burn_down_capped", "burn_down_expiry", "burn_down_order", "clock_back", "close",
+    "concurrency", "conditional", "correction", "correction_lifo", "credit_limit", "deny",
+    "event", "final_units", "free_units_first", "freeze", "history", "hold_at_most",
+    "hold_expiry", "hold_expiry_race", "hold_idempotency", "idempotency",
+    "idempotency_of_failures", "idempotency_scope", "intra_txn_visibility", "lease_expiry",
+    "lost_update", "lots_by_colour", "multi_asset", "multi_asset_error", "no_oversell",
+    "not_yet_active", "out_of_order", "overage", "overage_backfill", "overflow",
+    "oversell_warning", "partial_capture", "partial_then_deny", "postpaid", "precision",
+    "quota_pool", "rate_limit_by_holds", "recurrence", "reserve_floor", "rollover", "rollup",
+    "rounding", "session", "settlement", "shared_pool", "shared_pool_authorize",
+    "sharing_strategy", "shortfall", "take_at_most", "tariff_change", "topup_once", "two_phase",
+    "two_phase_mixed", "uniqueness", "units_then_money", "unknown_session", "upper_bound", "void",
+    "void_grant", "zero",
+})  # fmt: skip
+
+
+def family_of(case: Case) -> type[Family]:
+    """Return the one family that reads all of a case; fails where there is none, or more."""
+    if case.fault is not None:
+        raise Strange(case.fault)
+    if case.kind not in KINDS:
+        raise Strange(f"{case.name}: a kind of case that is unknown: {case.kind!r}")
+    fields = set(case.content)
+    if not FIELDS <= fields <= FIELDS | {"note"}:
+        raise Strange(f"{case.name}: fields {sorted(fields ^ FIELDS)}")
+    if not case.content["expected"]:
+        raise Strange(f"{case.name}: a case that expects nothing proves nothing")
+    unread = {family: family.unread(case) for family in FAMILIES}
+    found = [family for family, fault in unread.items() if fault is None]
+    if len(found) != 1:
+        told = "; ".join(f"{family.__name__} does not know {it}" for family, it in unread.items())
+        raise Strange(f"{case.name}: read by {len(found)} families. {told}")
+    return found[0]
+
+
+def play(case: Case, stage: Stage) -> Family:
+    """Play a case; returns the family that did, with the rules it cited."""
+    family = family_of(case)(case, stage)
+    family.run()
+    return family

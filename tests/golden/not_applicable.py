@@ -1,0 +1,90 @@
+"""What other systems answer and Farebox, by design, does not: by feature, and what ours is instead.
+
+A rule names no case. Where a case shows a rule's feature, its family asserts **our** answer in
+place of the expected one and cites the rule (`Family.ours`), or asserts that ours refuses and
+leaves the rest of the case (`Family.leave`). The end of the test run lists which cases did either.
+"""
+
+from typing import Final
+
+import msgspec
+
+
+class Rule(msgspec.Struct, frozen=True):
+    """One difference by design. `kinds` are the kinds of case that may show it; None is any."""
+
+    feature: str
+    theirs: str
+    ours: str
+    kinds: frozenset[str] | None = None
+
+
+RULES: Final = {
+    rule.feature: rule
+    for rule in (
+        Rule(
+            "amount_above_2_53",
+            "amounts of 128 bits or of any length",
+            "an amount is at most 2^53 - 1, so that every JSON client reads it exactly; a larger "
+            "one is refused (value_invalid) and nothing moves",
+        ),
+        Rule(
+            "time_of_the_caller",
+            "events imported with their own timestamps, which the ledger checks",
+            "no command carries a time: recorded time is the clock's, and never goes back",
+            frozenset({"clock_back"}),
+        ),
+        Rule(
+            "asked_not_recorded",
+            "a repeat is the same when it would have recorded the same amount",
+            "a repeat is the same when it asks the same: another asked amount under a known key "
+            "is idempotency_key_reused, and nothing is applied",
+        ),
+        Rule(
+            "denied_key_is_spent",
+            "an id that asked for too much of a hold may be used again",
+            "every denial is remembered under its key; a new attempt uses a new key",
+        ),
+        Rule(
+            "refusal_not_remembered",
+            "an id whose account was not found can never succeed later",
+            "a refusal is not remembered: the key still knows nothing (key_unknown)",
+        ),
+        Rule(
+            "nothing_to_move",
+            "an empty transfer, amount 0, is created",
+            "amounts start at 1: 0 is refused (value_invalid), nothing is written",
+        ),
+        Rule(
+            "no_positive_floor",
+            "an overdraft 'up to -N' is taken as 0",
+            "a credit limit below 0 does not exist (value_invalid); keep a reserve with a hold. "
+            "The balance is spent to 0",
+            frozenset({"reserve_floor", "credit_limit"}),
+        ),
+        Rule(
+            "prepaid_below_zero",
+            "the default balance goes below 0 when the shared one is empty",
+            "denied, and nothing moves: a prepaid bucket never goes below its floor",
+            frozenset({"oversell_warning"}),
+        ),
+        Rule(
+            "units_charged_twice",
+            "the whole call is charged in money although units paid for a part of it",
+            "money pays only for what units did not",
+            frozenset({"units_then_money"}),
+        ),
+        Rule(
+            "applied_in_part",
+            "an error is reported after a part was taken",
+            "denied, and nothing moves; whoever wants what is there asks for at most so much and "
+            "is told how much that was",
+            frozenset({"partial_then_deny"}),
+        ),
+        Rule(
+            "end_of_period",
+            "a balance asked for at the instant of an expiry still has what expires",
+            "expiry is exact: the last instant of a period still has it, the instant of expiry not",
+        ),
+    )
+}
