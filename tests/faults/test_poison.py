@@ -5,7 +5,7 @@ from collections.abc import Callable
 from farebox.kernel.refusals import Refusal
 from farebox.ledger.model import Applied, Command, Grant, Hold, Look, Refused, Request, Source, Use
 from farebox.ledger.service import request
-from tests.support.lanes import ask, one_batch
+from tests.support.lanes import one_batch
 from tests.support.proof import faults, rows
 
 COMPANIONS = 60
@@ -100,23 +100,4 @@ def test_a_poisonous_guard_harms_nobody_else(engine, open_lane, scene):
             assert isinstance(answer[0], Applied)
         else:
             assert answer.code == "value_invalid"
-    assert faults(scene.database) == []
-
-
-def test_an_operation_id_that_is_taken_harms_nobody_and_is_minted_anew(open_lane, scene):
-    lane = open_lane()
-    for name, key in (("without a key", None), ("with a key", "once")):
-        batch = Batch(scene, name)
-        use = Use(sources=(Source(batch.buckets[0]),), amount=1)
-        taken = ask(lane, use).operation
-        [outcome] = batch.run(lane, request(use, operations=(taken,), caller=name, key=key))
-        assert outcome.operation != taken
-        assert outcome.amount == 1
-        # The one before, one for each companion of this bucket, and this one.
-        [drawn] = rows(
-            scene.database,
-            "SELECT sum(amount) AS units FROM transfer WHERE kind = 2 AND bucket = :bucket",
-            bucket=batch.buckets[0],
-        )
-        assert drawn.units == 1 + COMPANIONS // 5 + 1
     assert faults(scene.database) == []

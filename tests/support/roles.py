@@ -16,6 +16,7 @@ import psycopg  # noqa: F401
 import sqlalchemy.dialects.postgresql.psycopg  # noqa: F401
 import structlog
 
+from farebox.kernel import ids
 from farebox.kernel.clock import SystemClock
 from farebox.kernel.refusals import Refusal
 from farebox.ledger.batch import Lane
@@ -233,3 +234,13 @@ def serve_ledger(link: Link, *, url: str, path: str) -> None:
     server = LaneServer(Path(path), *runners)
     link.say("serving")
     server.serve()
+
+
+# -- Ids -------------------------------------------------------------------------------------------
+
+
+def mint_ids(link: Link, *, count: int) -> None:
+    """Mint ids as fast as it goes, and tell them."""
+    link.say("ready")
+    link.hear()
+    link.say([ids.mint() for _ in range(count)])

@@ -7,18 +7,22 @@ a prefix from the start.
 
 A ledger id is 41 bits of milliseconds since 2024, 10 bits that tell processes apart and a 12-bit
 counter. Should two processes ever mint the same id, the primary key refuses the second and its
-batch is run again with a new one: the layout makes that rare, the database makes it harmless.
+request is run again with a new one: the layout makes that rare, the database makes it harmless.
 """
 
 import os
 import secrets
 import threading
 import time
+import zlib
 from typing import Final, Literal
 
 EPOCH_MS: Final = 1_704_067_200_000  # 2024-01-01T00:00:00Z
 LAST_ID: Final = 2**63 - 1
 _DIGITS: Final = 16
+# Processes of one host have numbers that lie close together, so they never share the ten bits;
+# hosts may, by chance.
+_HOST: Final = zlib.crc32(os.uname().nodename.encode())
 Prefix = Literal["op", "bkt", "grt", "hld", "sch", "snk"]
 
 
@@ -31,7 +35,7 @@ class Mint:
 
     def __init__(self, node: int | None = None) -> None:
         self._lock = threading.Lock()
-        self._node = node if node is not None else secrets.randbelow(1024)
+        self._node = (_HOST + os.getpid() if node is None else node) % 1024
         self._last = 0
 
     def next(self) -> int:
