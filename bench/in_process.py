@@ -30,10 +30,9 @@ class LedgerSide:
 
     def _run(self, count: int) -> float:
         batches = [self._workload.batch(self._sizes.batch) for _ in range(count)]
-        with ledger_rows.upkeep(self.node.database):
-            begun = time.perf_counter()
-            self.bounds = [self.node.use(*batch) for batch in batches]
-            elapsed = time.perf_counter() - begun
+        begun = time.perf_counter()
+        self.bounds = [self.node.use(*batch) for batch in batches]
+        elapsed = time.perf_counter() - begun
         ledger_rows.settle(self.path)
         return count * self._sizes.batch / elapsed
 
@@ -46,20 +45,17 @@ class RawSide:
         self._ledger = ledger
         self._manner = manner
         self._sqlite = RawSqlite(path, pragmas=ledger_rows.pragmas(), columns=ledger_rows.APPENDED)
-        self._housekeeping = ledger_rows.upkeep_only(path)
 
     def __call__(self) -> float:
         """Insert one round's rows; return uses a second."""
         batches: list[Batch] = ledger_rows.rows_since(self._ledger.path, self._ledger.bounds)
         uses = sum(len(batch["operation"]) for batch in batches)
-        with ledger_rows.upkeep(self._housekeeping):
-            elapsed = self._sqlite.insert(batches, self._manner)
+        elapsed = self._sqlite.insert(batches, self._manner)
         ledger_rows.settle(self._path)
         return uses / elapsed
 
     def close(self) -> None:
         """Close the database."""
-        self._housekeeping.close()
         self._sqlite.close()
 
 

@@ -2,10 +2,8 @@
 
 import shutil
 import sqlite3
-import threading
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Final, Self
@@ -22,13 +20,12 @@ from farebox.ledger.loading import Memory
 from farebox.ledger.model import Applied, Grant, Outcome, Request, Source, Use
 from farebox.ledger.service import Ledger, request
 from farebox.storage import Database, Problem, migrate, open_database, problem_of
-from farebox.storage.sqlite import PRAGMAS, SqliteDatabase
+from farebox.storage.sqlite import PRAGMAS
 
 GRANT_AMOUNT: Final = 1_000_000_000
 GRANTS_A_BUCKET: Final = 2
 CALLER: Final = "bench"
 PRODUCT: Final = "films"
-_UPKEEP_SECONDS: Final = 0.1
 
 APPENDED: Final[Mapping[str, Sequence[str]]] = {
     "operation": tuple(column.name for column in store.operation.c),
@@ -153,35 +150,11 @@ def grow(
     """Use buckets, by default all, until `operations` more are in the journal, each with a key."""
     with Node(f"sqlite:///{path}") as node:
         workload = Workload(buckets or buckets_of(node), seed=seed)
-        with upkeep(node.database):
-            for done in range(0, operations, batch):
-                if done % (operations // 4) < batch:
-                    say(f"  growing the journal of {path.parent.name}: {done:,} of {operations:,}")
-                node.use(*workload.batch(min(batch, operations - done)))
+        for done in range(0, operations, batch):
+            if done % (operations // 4) < batch:
+                say(f"  growing the journal of {path.parent.name}: {done:,} of {operations:,}")
+            node.use(*workload.batch(min(batch, operations - done)))
     settle(path)
-
-
-@contextmanager
-def upkeep(database: Database) -> Iterator[None]:
-    """Do the database's housekeeping in a thread of its own, as a server does."""
-    stopped = threading.Event()
-
-    def keep() -> None:
-        while not stopped.wait(_UPKEEP_SECONDS):
-            database.upkeep()
-
-    thread = threading.Thread(target=keep, name="upkeep")
-    thread.start()
-    try:
-        yield
-    finally:
-        stopped.set()
-        thread.join()
-
-
-def upkeep_only(path: Path) -> SqliteDatabase:
-    """Return a handle that does the same housekeeping for a file that others write."""
-    return SqliteDatabase("bench", path, SystemClock())
 
 
 def pragmas() -> Sequence[str]:
