@@ -30,7 +30,8 @@ from farebox.ledger.model import Applied, Capture
 from farebox.ledger.service import Ledger, request
 from farebox.platform import service_audit as audit
 from farebox.platform.model import KeyReused, Once
-from farebox.platform.service_signing import jwks, rotate_signing_key
+from farebox.platform.service_signing import jwks, rotate_signing_key, signing_key
+from farebox.platform.tokens import peek, sign_token
 from tests.support.cinema import ISSUER, PROVIDER, Cinema
 from tests.support.services import ADA, at_once, now, run
 
@@ -304,6 +305,15 @@ def test_a_forged_access_key_is_worth_nothing(cinema):
         assert not is_active(cinema, forged)
     with pytest.raises(AccessKeyInvalid):
         redeem(cinema.database, PROVIDER, made.access_key, issuer="https://elsewhere.example")
+
+
+def test_another_kind_of_token_of_ours_is_no_access_key(cinema):
+    made = cinema.watch(cinema.members[0])
+    _, claims = peek(made.access_key)
+    signing = run(cinema.database, signing_key)
+    token = sign_token(claims, kind="JWT", kid=signing.kid, private=signing.private)
+    with pytest.raises(AccessKeyInvalid):
+        redeemed(cinema, token)
 
 
 def test_an_access_key_of_a_consumer_who_was_suspended_is_worth_nothing(cinema):

@@ -344,7 +344,7 @@ def test_a_provider_that_is_down_locks_nobody_out_whose_key_is_known(provider):
         (CONFIGURATION, (500, b"")),
         (CONFIGURATION, (200, b"not JSON")),
         (CONFIGURATION, (200, b"[]")),
-        (CONFIGURATION, (200, b'{"issuer": "https://elsewhere.example", "jwks_uri": "x"}')),
+        (CONFIGURATION, (200, b'{"jwks_uri": "x"}')),
         (CERTIFICATES, (200, b"{}")),
         (CERTIFICATES, (200, b'{"keys": [{"kty": []}]}')),
         (CERTIFICATES, (200, b" " * (2**20 + 1))),
@@ -359,6 +359,15 @@ def test_a_provider_that_answers_nonsense_is_asked_again_later(provider, path, a
             verifier.verify_patiently(token, seconds=30)
         del provider.answers[path]
         assert verified(verifier, token).subject == "5f1c9a"
+
+
+def test_a_discovery_that_names_another_issuer_is_not_followed(provider):
+    address = provider.issuer.removesuffix("/realms/cinema") + CERTIFICATES
+    named = {"issuer": "https://elsewhere.example", "jwks_uri": address}
+    provider.answers[CONFIGURATION] = (200, json.dumps(named).encode())
+    with verifying(settings(provider)) as verifier, pytest.raises(TokenKeyUnknown):
+        verifier.verify_patiently(provider.token(), seconds=30)
+    assert CERTIFICATES not in provider.asked
 
 
 def test_a_configured_address_of_keys_needs_no_discovery(provider):
