@@ -12,7 +12,6 @@ import pytest
 from farebox.kernel.clock import Clock, ManualClock
 from farebox.ledger.service import Ledger
 from farebox.storage import Database
-
 from tests.golden.summary import pytest_terminal_summary  # noqa: F401 - workers report to here
 from tests.support.engines import ENGINES, Engine, Postgresql, Sqlite, start
 from tests.support.scene import Scene
