@@ -190,8 +190,8 @@ class Belongings:
         amount = plan.amount + min(plan.carry, plan.rollover)
         plan.next_period += 1
         plan.carry = 0
-        if (until - start - plan.length) // plan.length > 64:
-            # Of a long idle time the journal has the last 64 periods only.
+        if (until - plan.anchor) // plan.length - number > 65:
+            # Of a long idle time the journal has the last 65 periods only, and the present one.
             plan.carry = amount
             self.unwritten.append((plan.bucket, start, start + plan.length))
             return

@@ -87,7 +87,7 @@ IDLE = [
     ("an hour",            60,      61),
     ("as many as are kept", 65,     66),
     ("more than are kept", 66,      66),
-    ("a year",             525_600, 66),
+    ("a century",          52_560_000, 66),
 ]
 # fmt: on
 

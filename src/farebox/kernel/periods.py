@@ -7,12 +7,13 @@ day ends on its own last day and the next one returns to the anchor's day (31 Ja
 
 import calendar
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
-from zoneinfo import ZoneInfo
+from typing import Final, Literal, get_args
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from farebox.kernel.clock import SECOND_US
+from farebox.kernel.refusals import ValueRefused
 
 Unit = Literal["minute", "hour", "day", "week", "month", "year", "lifetime"]
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -30,6 +31,18 @@ class Period(msgspec.Struct, frozen=True):
     end_us: int
 
 
+def check_terms(unit: str, count: int, zone: str) -> None:
+    """Refuse (`value_invalid`) an unknown unit or zone, and a count below 1."""
+    if unit not in get_args(Unit):
+        raise ValueRefused(f"{unit!r} is not a unit of periods")
+    if type(count) is not int or count < 1:
+        raise ValueRefused("a period is at least one unit long")
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueRefused(f"{zone!r} is not a time zone") from error
+
+
 def _to_us(moment: datetime) -> int:
     since = moment.astimezone(UTC) - _EPOCH
     return (since.days * 86_400 + since.seconds) * SECOND_US + since.microseconds
@@ -38,15 +51,26 @@ def _to_us(moment: datetime) -> int:
 def _start(unit: Unit, count: int, anchor_us: int, zone: ZoneInfo, index: int) -> int:
     if unit in _ELAPSED_US:
         return anchor_us + index * count * _ELAPSED_US[unit]
-    local = (_EPOCH + timedelta(microseconds=anchor_us)).astimezone(zone).replace(tzinfo=None)
-    if unit in _DAYS:
-        moved = local + timedelta(days=index * count * _DAYS[unit])
-    else:
-        months = local.year * 12 + local.month - 1 + index * count * _MONTHS[unit]
-        year, month = divmod(months, 12)
-        day = min(local.day, calendar.monthrange(year, month + 1)[1])
-        moved = local.replace(year=year, month=month + 1, day=day)
-    return _to_us(moved.replace(tzinfo=zone))
+    try:
+        local = (_EPOCH + timedelta(microseconds=anchor_us)).astimezone(zone).replace(tzinfo=None)
+        if unit in _DAYS:
+            moved = local + timedelta(days=index * count * _DAYS[unit])
+        else:
+            months = local.year * 12 + local.month - 1 + index * count * _MONTHS[unit]
+            year, month = divmod(months, 12)
+            day = min(local.day, calendar.monthrange(year, month + 1)[1])
+            moved = local.replace(year=year, month=month + 1, day=day)
+        return _to_us(moved.replace(tzinfo=zone))
+    except (OverflowError, ValueError):
+        # The calendar ends with the year 9999; whoever counts further has a period without end.
+        return _FOREVER
+
+
+def period_start(unit: Unit, count: int, anchor_us: int, zone: str, index: int) -> int:
+    """Return the first microsecond of a period by its index."""
+    return (
+        anchor_us if unit == "lifetime" else _start(unit, count, anchor_us, ZoneInfo(zone), index)
+    )
 
 
 def period_at(unit: Unit, count: int, anchor_us: int, zone: str, at_us: int) -> Period | None:

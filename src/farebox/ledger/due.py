@@ -12,7 +12,7 @@ writes breakage 6 at 12:00, release 4 at 12:05 and breakage 4 at 12:05; then it 
 from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
-from farebox.kernel.periods import period_at
+from farebox.kernel.periods import period_at, period_start
 from farebox.ledger.accounts import (
     CLOSED,
     HOLD_OPEN,
@@ -29,7 +29,7 @@ from farebox.ledger.model import FOREVER, NO_EVENT, HoldState, Kind, Sink, sink_
 # At one instant holds end first (what they free may expire at once), then grants end, then
 # grants start and periods begin.
 _HOLD, _END, _START, _PERIOD = range(4)
-KEPT_PERIODS: Final = 64
+KEPT_PERIODS: Final = 65
 
 
 def settle(books: Books, bucket: BucketBook, until: int) -> None:
@@ -192,11 +192,9 @@ def _begin_period(
     at: int,
     until: int,
 ) -> tuple[GrantBook | None, int]:
-    """Make the grant of the period that begins.
-
-    Of a long idle time only the last `KEPT_PERIODS` are written into the journal, so that a touch
-    stays bounded; older ones could only pass their rest on.
-    """
+    """Make the grant of the period that begins."""
+    if _passed_over(schedule, until):
+        return None, line
     period = period_at(
         schedule.unit, schedule.unit_count, schedule.anchor_at, schedule.zone, schedule.next_at
     )
@@ -206,15 +204,34 @@ def _begin_period(
     schedule.last_period = period.index
     schedule.next_at = period.end_us if period.end_us < schedule.ends_at else FOREVER
     amount = schedule.amount + carry
-    if (until - period.end_us) // (period.end_us - period.start_us) > KEPT_PERIODS:
-        schedule.carry = amount
-        return None, line
     grant = GrantBook(
         books.mint(), 0, schedule.priority, schedule.class_, period.start_us,
         min(period.end_us, schedule.ends_at), schedule.id, period.index, OPEN, 0, 0, amount,
     )  # fmt: skip
     world = sink_id(bucket.asset, Sink.WORLD)
     return grant, add_grant(books, bucket, grant, operation, line, at, world)
+
+
+def _passed_over(schedule: ScheduleBook, until: int) -> bool:
+    """Pass over the periods of a long idle time, as far as there were any; tells if it did.
+
+    Only the last `KEPT_PERIODS` before the present one are written into the journal, so that a
+    touch stays bounded. Older ones could only pass their rest on: each adds the schedule's amount
+    to what it got, of which the next one gets up to `rollover`.
+    """
+    terms = (schedule.unit, schedule.unit_count, schedule.anchor_at, schedule.zone)
+    present = period_at(*terms, until)
+    assert present is not None
+    first = present.index - KEPT_PERIODS
+    idle = first - schedule.last_period - 1
+    if idle <= 0:
+        return False
+    carried = min(schedule.carry, schedule.rollover) + (idle - 1) * schedule.amount
+    schedule.carry = schedule.amount + min(carried, schedule.rollover)
+    schedule.last_period = first - 1
+    start = period_start(*terms, first)
+    schedule.next_at = start if start < schedule.ends_at else FOREVER
+    return True
 
 
 def add_grant(

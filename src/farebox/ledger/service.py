@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from farebox.kernel import ids
 from farebox.kernel.amounts import Asset, checked_amount
-from farebox.kernel.periods import Unit
+from farebox.kernel.periods import Unit, check_terms
 from farebox.kernel.refusals import TryAgain, ValueRefused
 from farebox.ledger import store
 from farebox.ledger.books import Balances, Books, NeedMore
@@ -165,11 +165,16 @@ class Ledger:
     ) -> int:
         """Let a bucket get a grant each period; it ends with the period, up to `rollover` goes on.
 
+        Refuses (`value_invalid`) terms that name no period, an end that is not after the anchor.
         The first touch of the bucket in a period makes the period's grant, exactly once. An
         anchor may lie in the past: periods that have begun since are granted from now on, and
         what was said of the past stays true.
         """
         checked_amount(amount)
+        checked_amount(rollover, least=0)
+        check_terms(unit, unit_count, zone)
+        if not anchor_at < ends_at <= FOREVER:
+            raise ValueRefused("a recurrence ends after it begins")
         self.apply(tx, [request(Look(sources=(Source(bucket),), amount=0))])
         books = store.lock_buckets(tx, [bucket], lock=True)
         if not books:
