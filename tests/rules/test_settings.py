@@ -31,8 +31,6 @@ def test_defaults_are_a_folder_here_and_a_port_of_this_host_only():
         ("FAREBOX_ADMIN_KEY", KEY, "admin_key", KEY),
         ("FAREBOX_ADMIN_KEY", "ключ из тридцати двух знаков и пр.", "admin_key", ...),
         ("FAREBOX_PUBLIC_URL", "https://api.example", "issuer", "https://api.example"),
-        ("FAREBOX_TEST_CLOCK", "true", "test_clock", True),
-        ("FAREBOX_TEST_CLOCK", "0", "test_clock", False),
         ("FAREBOX_LOG_LEVEL", "warning", "log_level", "warning"),
     ],
 )
@@ -87,7 +85,6 @@ WRONG = {
     "FAREBOX_WORKERS=all": "workers (FAREBOX_WORKERS) must be a whole number from 1 to 64",
     "FAREBOX_DATA=": "data (FAREBOX_DATA) must be the path of a folder",
     "FAREBOX_HOST=": "host (FAREBOX_HOST) must be an address to listen on",
-    "FAREBOX_TEST_CLOCK=maybe": "test_clock (FAREBOX_TEST_CLOCK) must be true or false",
     "FAREBOX_LOG_LEVEL=loud": (
         "log_level (FAREBOX_LOG_LEVEL) must be debug, info, warning or error"
     ),
@@ -152,7 +149,6 @@ def test_worker_processes_are_given_the_same_settings():
         {
             "FAREBOX_DATA": "/srv/farebox",
             "FAREBOX_PORT": "9000",
-            "FAREBOX_TEST_CLOCK": "1",
             "FAREBOX_ADMIN_KEY": KEY,
             "FAREBOX_ISSUERS": json.dumps([ISSUER]),
         }

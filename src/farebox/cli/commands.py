@@ -1,5 +1,6 @@
 """The commands. Each reads the settings, calls what the wiring offers, and prints."""
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -21,6 +22,7 @@ app.command(keys)
 clock = App(name="clock", help="What to do when the host's clock was set.")
 app.command(clock)
 
+DEMO_FOLDER = "demo-data"
 Config = Annotated[Path | None, Parameter(help="A TOML file of settings (FAREBOX_CONFIG).")]
 Roles = Annotated[list[Role], Parameter(negative=())]
 Data = Annotated[Path | None, Parameter(help="The folder of the databases (FAREBOX_DATA).")]
@@ -71,6 +73,8 @@ def serve(
 def demo(*, port: int | None = None, films_port: int | None = None, quiet: bool = False) -> None:
     """Start Farebox on SQLite with a living example, and say what to open.
 
+    Its data is in the folder demo-data (FAREBOX_DATA); the next start goes on from there.
+
     Parameters
     ----------
     port
@@ -80,9 +84,10 @@ def demo(*, port: int | None = None, films_port: int | None = None, quiet: bool 
     quiet
         Let no visitors come by themselves.
     """
+    settings = _settings(None, data=os.environ.get("FAREBOX_DATA", DEMO_FOLDER), port=port)
     from farebox.demo.run import run_demo
 
-    run_demo(_settings(None, port=port), films_port=films_port, visitors=not quiet)
+    run_demo(settings, films_port=films_port, visitors=not quiet)
 
 
 @app.command
