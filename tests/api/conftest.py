@@ -7,10 +7,9 @@
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import pytest
-import sqlalchemy as sa
 from litestar.testing import TestClient
 
 from farebox.access.catalog.service import ensure_product
@@ -34,6 +33,10 @@ from farebox.storage import Database
 from tests.support.engines import ACCESS
 
 Headers = dict[str, str]
+_TABLES: Final = {
+    "sqlite": "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name",
+    "postgresql": "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename",
+}
 
 
 @contextlib.contextmanager
@@ -71,14 +74,14 @@ def bearer(key: str) -> Headers:
     return {"Authorization": f"Bearer {key}"}
 
 
-def rows_of(database: Database) -> dict[str, list[Any]]:
+def rows_of(database: Database) -> dict[str, list[str]]:
     """Return every row of every table."""
     with database.read() as tx:
-        names = sorted(sa.inspect(tx.connection).get_table_names())
+        run = tx.connection.exec_driver_sql
+        names = run(_TABLES[tx.connection.dialect.name]).scalars().all()
         return {
-            name: sorted(repr(tuple(row)) for row in tx.run(sa.text(f'SELECT * FROM "{name}"')))  # noqa: S608 - names of our own tables
-            for name in names
-        }
+            name: sorted(map(repr, run(f'SELECT * FROM "{name}"').fetchall())) for name in names
+        }  # noqa: S608 - our own tables
 
 
 class Api:
@@ -116,9 +119,8 @@ class Api:
         return response.json() if response.content else None
 
 
-@pytest.fixture(scope="session")
-def undriven() -> App:
-    """Return an app with nothing behind it, for what can be seen from its routes alone."""
+def app_over_nothing() -> App:
+    """Return an app with no services behind it."""
     nothing: Any = None
     return create_app(
         Services(
@@ -133,6 +135,12 @@ def undriven() -> App:
     )
 
 
+@pytest.fixture(scope="session")
+def undriven() -> App:
+    """Return an app with nothing behind it, for what can be seen from its routes alone."""
+    return app_over_nothing()
+
+
 @pytest.fixture
 def services(database: Database, clock: ManualClock) -> Iterator[Services]:
     with services_over(database, clock) as made:
@@ -140,9 +148,9 @@ def services(database: Database, clock: ManualClock) -> Iterator[Services]:
 
 
 @pytest.fixture(scope="session")
-def app(undriven: App) -> App:
+def app() -> App:
     """Return the app of this session; making one costs more than most tests do."""
-    return create_app(undriven.state.services)
+    return app_over_nothing()
 
 
 @pytest.fixture
@@ -153,7 +161,7 @@ def client(app: App, services: Services) -> Iterator[TestClient[App]]:
 
 
 @pytest.fixture
-def tables(database: Database) -> Callable[[], dict[str, list[Any]]]:
+def tables(database: Database) -> Callable[[], dict[str, list[str]]]:
     """Return a function that reads every row of every table."""
     return lambda: rows_of(database)
 

@@ -99,6 +99,15 @@ def test_answers_are_not_stored_by_caches_unless_they_say_so(client, admin):
     assert "max-age" in client.get("/.well-known/jwks.json").headers["cache-control"]
 
 
+def test_options_tells_the_methods_of_a_path(client):
+    answer = client.options("/v1/groups/grp_1")
+    assert answer.status_code == 204
+    assert answer.headers["allow"] == "DELETE, GET, OPTIONS, PATCH"
+    told = client.options("/v1/groups?allow=TRACE&limit=5").headers["allow"]
+    assert told == "GET, OPTIONS, POST"
+    assert client.options("/nowhere").status_code == 404
+
+
 def test_the_allowed_methods_are_told(client):
     answer = client.delete("/v1/consumers")
     assert answer.status_code == 405

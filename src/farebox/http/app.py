@@ -3,12 +3,14 @@
 import re
 import secrets
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 import structlog
 from litestar import Litestar, Response, Router, get
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
 from litestar.types import Message, Scope
 
 from farebox.http import auth, errors, gate, openapi, upkeep, viewer
@@ -84,6 +86,31 @@ def show_description(state: State) -> Response[bytes]:
     return Response(state.description, media_type=openapi.JSON)
 
 
+def _tell_methods(routes: Sequence[HTTPRouteHandler]) -> Iterator[HTTPRouteHandler]:
+    """Yield what answers OPTIONS for each path; the framework's own knows one method of several."""
+    methods: dict[str, set[str]] = {}
+    for handler in routes:
+        for path in handler.paths:
+            methods.setdefault(path, {"OPTIONS"}).update(handler.http_methods)
+    for path, found in methods.items():
+        yield _tell(path, ", ".join(sorted(found)))
+
+
+def _tell(path: str, allow: str) -> HTTPRouteHandler:
+    def tell() -> Response[None]:
+        return Response(None, status_code=204, headers={"Allow": allow})
+
+    handler = HTTPRouteHandler(
+        path,
+        http_method="OPTIONS",
+        status_code=204,
+        opt=PUBLIC,
+        include_in_schema=False,
+        sync_to_thread=False,
+    )
+    return handler(tell)
+
+
 def create_app(services: Services) -> App:
     """Return the API over these services. It owns none of them and closes nothing."""
     routes = [
@@ -98,7 +125,7 @@ def create_app(services: Services) -> App:
     app = App(
         # One router, because the app would register the handlers of a path again with each further
         # one, and each time put a sync handler into one thread more.
-        [Router("/", route_handlers=routes)],
+        [Router("/", route_handlers=[*_tell_methods(routes), *routes])],
         state=State({"services": services}),
         guards=[auth.admit],
         before_request=gate.check_request,

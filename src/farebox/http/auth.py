@@ -87,8 +87,7 @@ class Lookup:
 
 async def admit(connection: AnyConnection, handler: BaseRouteHandler) -> None:
     """Let a caller pass who may call this route. Every route but the public ones is guarded."""
-    # What the framework answers to OPTIONS by itself tells the path's methods and nothing else.
-    if handler.opt.get("public") or connection.scope.get("method") == "OPTIONS":
+    if handler.opt.get("public"):
         return
     assert isinstance(handler, HTTPRouteHandler)
     assert isinstance(handler.operation_id, str)

@@ -68,6 +68,8 @@ def _form_of(handler: HTTPRouteHandler) -> Form:
 
 async def check_request(request: AnyRequest) -> None:
     """Refuse what the handler does not take, before anything of it is converted."""
+    if request.method == "OPTIONS":
+        return
     handler = request.route_handler
     form = _form_of(handler)
     for value in request.path_params.values():

@@ -42,6 +42,7 @@ STATUS: Final[Mapping[str, int]] = {
     "cap_unknown": 404,
     "consumer_unknown": 404,
     "credential_unknown": 404,
+    "cursor_unknown": 404,
     "grant_unknown": 404,
     "group_unknown": 404,
     "hold_unknown": 404,

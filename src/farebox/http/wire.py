@@ -49,7 +49,7 @@ TextCursor = Annotated[
 ]
 NumberCursor = Annotated[
     str | None,
-    QueryParameter(name="cursor", pattern=r"^[0-9]{1,18}$", description="The last `next`"),
+    QueryParameter(name="cursor", pattern=r"^[1-9][0-9]{0,17}$", description="The last `next`"),
 ]
 EventCursor = Annotated[
     str | None,

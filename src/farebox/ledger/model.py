@@ -298,3 +298,9 @@ class AssetDiffers(Refusal):
     """An asset of this code exists with another scale."""
 
     code = "asset_differs"
+
+
+class CursorUnknown(Refusal):
+    """The history has no such place to go on from."""
+
+    code = "cursor_unknown"

@@ -16,7 +16,7 @@ from farebox.kernel.refusals import ValueRefused
 from farebox.ledger import store
 from farebox.ledger.accounts import BucketBook
 from farebox.ledger.loading import Memory
-from farebox.ledger.model import BucketUnknown, Kind, Look, Source
+from farebox.ledger.model import BucketUnknown, CursorUnknown, Kind, Look, Source
 from farebox.ledger.service import Ledger, request
 from farebox.storage import Tx
 
@@ -210,7 +210,7 @@ def _previous(tx: Tx, bucket_id: int, operation: int) -> int:
     )
     found = tx.one(statement)
     if found is None:
-        raise ValueRefused("this cursor is not of this history")
+        raise CursorUnknown
     return int(found.previous)
 
 

@@ -40,7 +40,7 @@ from farebox.contracts.decisions import (
 )
 from farebox.kernel import ids
 from farebox.kernel.clock import SECOND_US
-from farebox.kernel.refusals import TryAgain, ValueRefused
+from farebox.kernel.refusals import TryAgain
 from farebox.ledger.batch import Queue
 from farebox.ledger.model import Applied, Capture, Command, Recall, Refused, Release, Source
 from farebox.storage import Database
@@ -108,7 +108,7 @@ class Decider:
         if not caller.decides:
             raise NotAllowed
         if ask.credential is None or ask.consumer is not None:
-            raise ValueRefused("name the consumer or its credential, one of the two")
+            raise ConsumerUnknown("name the consumer or its credential, one of the two")
         try:
             holder = self.callers.known(ask.credential) or await self.callers.find(ask.credential)
         except CredentialInvalid:
