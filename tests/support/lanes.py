@@ -1,7 +1,7 @@
 """Asking lanes: one command at a time, or many that are sure to lie in one batch."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any
 
@@ -16,10 +16,13 @@ def ask(lane: Lane, *commands: Command, **options: Any) -> Any:
     return lane.call(request(*commands, **options))[-1]
 
 
-def one_batch(lane: Lane, requests: Sequence[Request]) -> list[Any]:
+def one_batch(
+    lane: Lane, requests: Sequence[Request], plant: Callable[[], None] = lambda: None
+) -> list[Any]:
     """Send requests so that they are one batch; return each one's outcomes, or what it raised.
 
     The lane's thread is held up in a batch before; what is queued meanwhile is taken together.
+    `plant` is called right before that batch is run, by the lane's thread.
     """
     busy, go = threading.Event(), threading.Event()
     runner = lane.runner
@@ -31,6 +34,8 @@ def one_batch(lane: Lane, requests: Sequence[Request]) -> list[Any]:
         if len(sizes) == 1:
             busy.set()
             go.wait()
+        else:
+            plant()
         return run(batch)
 
     runner.run = held_up  # type: ignore[method-assign, assignment]

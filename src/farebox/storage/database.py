@@ -202,31 +202,26 @@ def translated_errors() -> Iterator[None]:
     except UnicodeEncodeError as error:
         raise sa.exc.DataError("bulk", None, error) from error
     except Exception as error:
-        kind = _WRAPPED.get(type(error).__name__)
+        # A driver has a class for every state; SQLAlchemy knows the families that they belong to.
+        names = (base.__name__ for base in type(error).__mro__)
+        kind = next((_FAMILIES[name] for name in names if name in _FAMILIES), None)
         if kind is None:
             raise
         raise kind("bulk", None, error) from error
 
 
-_WRAPPED: Final[dict[str, Any]] = {
-    "IntegrityError": sa.exc.IntegrityError,
-    "CheckViolation": sa.exc.IntegrityError,
-    "UniqueViolation": sa.exc.IntegrityError,
-    "NotNullViolation": sa.exc.IntegrityError,
-    "ForeignKeyViolation": sa.exc.IntegrityError,
-    "DataError": sa.exc.DataError,
-    "NumericValueOutOfRange": sa.exc.DataError,
-    "UntranslatableCharacter": sa.exc.DataError,
-    "CharacterNotInRepertoire": sa.exc.DataError,
-    "OperationalError": sa.exc.OperationalError,
-    "DeadlockDetected": sa.exc.OperationalError,
-    "SerializationFailure": sa.exc.OperationalError,
-    "AdminShutdown": sa.exc.OperationalError,
-    "LockNotAvailable": sa.exc.OperationalError,
-    "QueryCanceled": sa.exc.OperationalError,
-    "InterfaceError": sa.exc.InterfaceError,
-    "ProgrammingError": sa.exc.ProgrammingError,
-    "InternalError": sa.exc.InternalError,
+_FAMILIES: Final[dict[str, Any]] = {
+    kind.__name__: kind
+    for kind in (
+        sa.exc.IntegrityError,
+        sa.exc.DataError,
+        sa.exc.OperationalError,
+        sa.exc.InterfaceError,
+        sa.exc.ProgrammingError,
+        sa.exc.InternalError,
+        sa.exc.NotSupportedError,
+        sa.exc.DatabaseError,
+    )
 }
 
 _BY_STATE: Final = {
@@ -238,6 +233,8 @@ _BY_STATE: Final = {
     "57P02": Problem.TRANSIENT,
     "57P03": Problem.TRANSIENT,
     "25006": Problem.TRANSIENT,
+    "25P03": Problem.TRANSIENT,  # this connection was idle too long and is gone
+    "53300": Problem.TRANSIENT,  # the server has no connection left
     "23505": Problem.UNIQUE,
     "23514": Problem.CHECK,
 }
