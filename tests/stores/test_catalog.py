@@ -1,5 +1,7 @@
 """Products: each with the asset that counts it."""
 
+from functools import partial
+
 import pytest
 
 from farebox.access.catalog import service as catalog
@@ -11,7 +13,7 @@ from farebox.ledger.model import AssetDiffers
 from farebox.ledger.service import Ledger
 from farebox.platform import service_audit as audit
 from farebox.storage import Database
-from tests.support.services import ADA, run
+from tests.support.services import ADA, at_once, run
 
 
 def product(database: Database, code: str = "films", **named) -> Product:
@@ -38,6 +40,12 @@ def test_a_code_whose_asset_has_another_scale_is_refused_and_leaves_nothing(data
     with pytest.raises(AssetDiffers):
         product(database)
     assert run(database, catalog.find_product, "films") is None
+
+
+def test_products_made_at_once_are_all_made_each_with_its_own_asset(database):
+    answers = at_once(partial(product, database, f"film-{number}") for number in range(4))
+    assert all(isinstance(answer, Product) for answer in answers), answers
+    assert len({asset.number for asset in run(database, Ledger().assets)}) == 4
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from farebox.access.buckets.rules import (
     grant_of,
     movement_of,
 )
+from farebox.access.buckets.service_commands import Guards, command_once
 from farebox.access.catalog.model import ProductArchived
 from farebox.access.catalog.service import read_product
 from farebox.access.consumers.model import DeviceRefused
@@ -38,15 +39,14 @@ from farebox.access.consumers.service_groups import lock_group
 from farebox.kernel import ids
 from farebox.kernel.amounts import checked_amount
 from farebox.ledger import reading
-from farebox.ledger.model import Command, Freeze, Outcome, Recall, Refused, Source, Use
-from farebox.ledger.service import Ledger, request
+from farebox.ledger.model import Freeze, Source, Use
+from farebox.ledger.service import Ledger
 from farebox.platform.model import Actor, Once, Page
 from farebox.platform.rules import checked_limit, checked_priority, checked_text, page_of
 from farebox.platform.service_audit import record
 from farebox.storage import Tx
 
 _ledger = Ledger()
-Guards = tuple[tuple[str, int], ...]
 
 
 def create_bucket(
@@ -193,41 +193,6 @@ def consume(
     )
     outcome = command_once(tx, command, once=once, guards=guards, operation=operation)
     return movement_of(outcome)
-
-
-def recalled(tx: Tx, once: Once | None) -> Outcome | None:
-    """Return what the ledger answered under a key before, or None where it did not.
-
-    Refuses another payload under the same key (`idempotency_key_reused`).
-    """
-    if once is None:
-        return None
-    outcome = command_once(tx, Recall(), once=once)
-    if isinstance(outcome, Refused) and outcome.code == "key_unknown":
-        return None
-    if isinstance(outcome, Refused):
-        applied(outcome)
-    return outcome
-
-
-def command_once(
-    tx: Tx,
-    command: Command,
-    *,
-    once: Once | None = None,
-    guards: Guards = (),
-    operation: int | None = None,
-) -> Outcome:
-    """Run one command on the ledger, under the caller's key if there is one."""
-    asked = request(
-        command,
-        caller="" if once is None else once.caller,
-        key=None if once is None else once.key,
-        payload=None if once is None else once.payload,
-        guards=guards,
-        operations=(ids.mint() if operation is None else operation,),
-    )
-    return _ledger.apply(tx, [asked])[0][0]
 
 
 def freeze_bucket(tx: Tx, actor: Actor, bucket_id: int) -> BucketView:

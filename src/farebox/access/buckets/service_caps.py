@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from farebox.access.buckets import store
 from farebox.access.buckets.model import Bucket, CapRefused, CapUnknown, MemberCap
 from farebox.access.buckets.rules import applied
-from farebox.access.buckets.service import command_once, known_bucket
+from farebox.access.buckets.service import known_bucket
+from farebox.access.buckets.service_commands import command_once
 from farebox.access.consumers.service_groups import is_member
 from farebox.kernel import ids
 from farebox.kernel.amounts import checked_amount

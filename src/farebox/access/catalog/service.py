@@ -14,11 +14,12 @@ from farebox.access.catalog.model import (
 )
 from farebox.access.catalog.rules import checked_code
 from farebox.events.service import publish
+from farebox.kernel.refusals import TryAgain
 from farebox.ledger.service import Ledger
 from farebox.platform.model import SYSTEM, Actor, Page
 from farebox.platform.rules import checked_limit, checked_text, page_of
 from farebox.platform.service_audit import record
-from farebox.storage import Tx
+from farebox.storage import Problem, Tx, problem_of
 
 _ledger = Ledger()
 
@@ -48,7 +49,13 @@ def create_product(
     )
     if not tx.insert_once(store.product, msgspec.structs.asdict(made), key=("code",)):
         raise ProductTaken
-    _ledger.open_asset(tx, code, scale)
+    try:
+        _ledger.open_asset(tx, code, scale)
+    except sa.exc.IntegrityError as error:
+        if problem_of(error) is not Problem.UNIQUE:
+            raise
+        # Two new assets were given one number at once: the next run finds the next number.
+        raise TryAgain from error
     record(tx, actor, "product.created", code, after=made)
     _tell(tx, "created", made)
     return made

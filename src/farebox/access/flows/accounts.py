@@ -22,9 +22,9 @@ from farebox.access.buckets.service import (
     consume,
     history,
     read_bucket,
-    recalled,
     top_up,
 )
+from farebox.access.buckets.service_commands import recalled
 from farebox.access.consumers.service import lock_consumer
 from farebox.access.decisions.model import ConsumerSuspended
 from farebox.access.decisions.service import load_subject

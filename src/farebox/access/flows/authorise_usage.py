@@ -5,7 +5,8 @@ the state's revisions as guards, sign. If the state has changed meanwhile, all o
 """
 
 from farebox.access.buckets.rules import refusal_of
-from farebox.access.buckets.service import command_once, find_bucket, recalled
+from farebox.access.buckets.service import find_bucket
+from farebox.access.buckets.service_commands import command_once, recalled
 from farebox.access.catalog.service import find_product
 from farebox.access.consumers.model import ConsumerUnknown
 from farebox.access.decisions.model import AccessKey, Authorisation, Denial, UsageRequest
