@@ -73,7 +73,8 @@ _new = st.fixed_dictionaries({"commands": _groups, "keyed": st.booleans()})
 _again = st.fixed_dictionaries(
     {"again": _places, "how": st.sampled_from(["same", "other", "caller"])}
 )
-batches = st.lists(st.one_of(*[_new] * 7, _again), min_size=1, max_size=4)
+# Deferred, so that a failure is not told with a hundred kilobytes of strategies.
+batches = st.lists(st.deferred(lambda: st.one_of(*[_new] * 7, _again)), min_size=1, max_size=4)
 plans = st.fixed_dictionaries({
     "bucket": st.sampled_from([0, 1, 2, 3]), "amount": st.integers(1, 9),
     "unit": st.sampled_from(["minute", "minute", "hour"]), "count": st.integers(1, 2),

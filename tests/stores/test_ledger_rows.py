@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from farebox.kernel.clock import ManualClock
+from farebox.ledger import store
 from farebox.ledger.loading import Memory
 from farebox.ledger.model import (
     Applied,
@@ -14,6 +15,7 @@ from farebox.ledger.model import (
     Hold,
     Move,
     Outcome,
+    Pin,
     Release,
     Source,
     Use,
@@ -135,6 +137,16 @@ def test_cap_seen_alone_has_back_what_an_ended_hold_had(scene: Scene) -> None:
     assert voided.amount == 10
 
 
+def test_cap_seen_alone_knows_the_new_end_of_a_pinned_hold(scene: Scene) -> None:
+    bucket, cap = scene.bucket(100), scene.bucket(10)
+    made = scene.do(Hold(sources=(Source(bucket, cap),), amount=8))
+    assert isinstance(made, Applied)
+    scene.do(Pin(hold=made.operation, ttl_us=MINUTE))
+    scene.clock.move(HOUR)
+    with scene.database.read() as tx:
+        assert bucket_view(scene.ledger, tx, cap).available == 10
+
+
 def test_more_grants_than_are_loaded_are_drawn_in_burn_order(scene: Scene) -> None:
     bucket = scene.bucket()
     soon = scene.clock.now_us() + HOUR
@@ -157,3 +169,26 @@ def test_credit_limit_behind_many_grants_does_not_move(scene: Scene) -> None:
 
     assert isinstance(scene.do(Move(source=bucket, target=other, amount=101)), Denied)
     assert isinstance(scene.do(Move(source=bucket, target=other, amount=100)), Applied)
+
+
+def test_hundred_thousand_grants_cost_a_use_no_more_than_a_few(scene: Scene) -> None:
+    bucket = scene.bucket(1)
+    (row,) = scene.rows("SELECT * FROM account WHERE kind = 2 AND bucket = :id", id=bucket)
+    ends = scene.clock.now_us() + HOUR
+    rows = [
+        (*{**row, "id": row["id"] + 1 + n, "expires_at": ends + n}.values(),)
+        for n in range(100_000)
+    ]
+    with scene.database.write() as tx:
+        tx.insert_many(store.account, tuple(row), rows)
+        values = {"credits_posted": 100_001, "grants": 100_001, "next_event_at": ends}
+        tx.run(store.account.update().where(store.account.c.id == bucket).values(values))
+    node = Node(scene.database)
+
+    for count in range(1, 101):
+        (used,) = node.do(use(bucket, 1))
+        assert isinstance(used, Applied)
+        assert used.available == 100_001 - count
+        assert len(node.memory.buckets[bucket].by_id) <= 512
+    assert isinstance(node.do(use(bucket, 3000))[0], Applied)
+    assert len(node.memory.buckets[bucket].by_id) <= 4096

@@ -250,11 +250,11 @@ def pin(books: Books, command: Pin, operation: int, now: int) -> Outcome:
     if not isinstance(found, tuple):
         return found
     known, bucket, at = found
-    books.touch(bucket)
     books.change_hold(known)
     known.expires_at = FOREVER if command.ttl_us is None else ending(at, command.ttl_us)
     for key in (known.bucket, known.cap):
         if key is not None:
+            books.touch(books.buckets[key])
             books.buckets[key].wake_at(known.expires_at)
     return Applied(
         operation=operation,
