@@ -9,6 +9,7 @@ from farebox.ledger.batch import Lane
 from farebox.ledger.service import Ledger
 from tests.support.engines import Engine, Postgresql
 from tests.support.nursery import Nursery
+from tests.support.scene import Scene
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +50,13 @@ def open_lane(database_url, open_database_at) -> Iterator[Callable[..., Lane]]:
     yield open_one
     for lane in lanes:
         lane.close()
+
+
+@pytest.fixture
+def sqlite_scene(sqlite_engine, clock) -> Iterator[tuple[str, Scene]]:
+    """Return the URL of a fresh SQLite file, and a scene on it: for what only files do."""
+    url = sqlite_engine.migrated()
+    database = sqlite_engine.open(url, clock)
+    yield url, Scene(database, Ledger(), clock)
+    database.close()
+    sqlite_engine.drop(url)

@@ -7,6 +7,7 @@ answers to nobody but its link and its log, so that it may be killed at any inst
 import itertools
 import logging
 import os
+import random
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,7 +40,7 @@ from farebox.ledger.service import Ledger, request
 from farebox.storage import Database, open_database, sqlite
 from tests.support.dying import STRIKES, Statements
 from tests.support.nursery import Link
-from tests.support.threads import Worker
+from tests.support.threads import Worker, together
 
 # Faults are what is expected here; drawing each one's traceback would cost more than the fault.
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -244,3 +245,42 @@ def mint_ids(link: Link, *, count: int) -> None:
     link.say("ready")
     link.hear()
     link.say([ids.mint() for _ in range(count)])
+
+
+# -- F10, fairness: groups of buckets in any order, and turns on one file --------------------------
+
+
+def cross_buckets(link: Link, *, url: str, buckets: list[int], seed: int, rounds: int) -> None:
+    """Use random buckets in random order, linked, from several threads; tell what was answered."""
+    database = opened(url)
+    lane = Lane(database, Ledger())
+
+    def cross(thread: int) -> list[list[str]]:
+        chance = random.Random(seed * 10 + thread)
+        answers = []
+        for _ in range(rounds):
+            chosen = chance.sample(buckets, chance.randint(2, len(buckets)))
+            uses = [Use(sources=(Source(bucket),), amount=1) for bucket in chosen]
+            answers.append([kind_of(outcome) for outcome in lane.call(request(*uses))])
+        return answers
+
+    link.say("ready")
+    link.hear()
+    link.say([answer for answers in together(cross, range(3)) for answer in answers])
+    lane.close()
+    database.close()
+
+
+def take_turns(link: Link, *, url: str, bucket: int, name: str, uses: int) -> None:
+    """Use a bucket again and again without a pause; tell when done."""
+    database = opened(url)
+    lane = Lane(database, Ledger())
+    use = Use(sources=(Source(bucket),), amount=1, actor=name)
+    lane.call(request(use))
+    link.say("ready")
+    link.hear()
+    for _ in range(uses):
+        lane.call(request(use))
+    link.say("done")
+    lane.close()
+    database.close()
