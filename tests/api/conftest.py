@@ -79,9 +79,9 @@ def rows_of(database: Database) -> dict[str, list[str]]:
     with database.read() as tx:
         run = tx.connection.exec_driver_sql
         names = run(_TABLES[tx.connection.dialect.name]).scalars().all()
-        return {
-            name: sorted(map(repr, run(f'SELECT * FROM "{name}"').fetchall())) for name in names
-        }  # noqa: S608 - our own tables
+        statements = {name: f'SELECT * FROM "{name}"' for name in names}  # noqa: S608 - our own tables
+        found = {name: run(statement).fetchall() for name, statement in statements.items()}
+    return {name: sorted(map(repr, rows)) for name, rows in found.items()}
 
 
 class Api:

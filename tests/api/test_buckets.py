@@ -79,6 +79,13 @@ def test_history_and_balances_of_then(admin, bucket, clock):
     assert admin.get(path)["available_then"] is None
 
 
+def test_history_says_why_an_operator_granted(admin, bucket):
+    path = f"/v1/buckets/{bucket['id']}"
+    admin.post(f"{path}/grants?reason=7", {"amount": 1})
+    newest = admin.get(f"{path}/history", limit=1)["items"][0]
+    assert (newest["kind"], newest["reason"], newest["metadata"]) == ("grant", "7", None)
+
+
 def test_a_frozen_bucket_moves_nothing_until_it_is_free_again(admin, bucket):
     path = f"/v1/buckets/{bucket['id']}"
     assert admin.post(f"{path}/freeze?reason=dispute")["frozen"] is True

@@ -30,6 +30,9 @@ def scene(admin, films, consumer, services):
     plan = admin.post(
         "/v1/service-plans", {"product": films, "group": group, "bucket_limit": 1_000}
     )
+    admin.post(f"/v1/buckets/{plan['bucket']}/grants?reason=7", {"amount": 3})
+    use = {"quantity": 1, "metadata": {"film": "Metropolis"}}
+    admin.post(f"/v1/buckets/{plan['bucket']}/consume", use)
     operator = admin.post("/v1/operators", {"name": "Vera", "roles": ["viewer"]})["id"]
     return {
         "consumer": who,

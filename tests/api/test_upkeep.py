@@ -1,6 +1,9 @@
 """Health, readiness, counters, and what surrounds every answer."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -76,6 +79,35 @@ def test_counters_name_routes_and_no_customers(client, consumer):
     assert "Ada" not in text
 
 
+def test_decisions_are_counted_by_their_codes(client, consumer, films):
+    who, own = consumer("Ada")
+    own.post("/v1/access/decide", {"mode": "check", "product": films})
+    own.post("/v1/access/decide/batch", {"decisions": [{"mode": "check", "product": films}] * 2})
+    text = client.get("/metrics").text
+    assert 'farebox_decisions_total{code="no_bucket",mode="check"} 3.0' in text
+    assert who not in text
+
+
+COUNT = """
+from farebox.http.metrics import Metrics
+metrics = Metrics()
+metrics.decided(mode="consume", code="allowed")
+print(metrics.render().decode())
+"""
+
+
+def test_workers_count_together(tmp_path):
+    env = os.environ | {"PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    texts = [
+        subprocess.run(
+            [sys.executable, "-c", COUNT], env=env, capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    ]
+    assert 'farebox_decisions_total{code="allowed",mode="consume"} 1.0' in texts[0]
+    assert 'farebox_decisions_total{code="allowed",mode="consume"} 2.0' in texts[1]
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/v1/consumers", "/nowhere", "/docs"])
 def test_every_answer_carries_safe_headers(client, path):
     headers = client.get(path).headers
@@ -102,10 +134,17 @@ def test_answers_are_not_stored_by_caches_unless_they_say_so(client, admin):
 def test_options_tells_the_methods_of_a_path(client):
     answer = client.options("/v1/groups/grp_1")
     assert answer.status_code == 204
-    assert answer.headers["allow"] == "DELETE, GET, OPTIONS, PATCH"
+    assert answer.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH"
     told = client.options("/v1/groups?allow=TRACE&limit=5").headers["allow"]
-    assert told == "GET, OPTIONS, POST"
+    assert told == "GET, HEAD, OPTIONS, POST"
     assert client.options("/nowhere").status_code == 404
+
+
+def test_head_is_get_without_the_body(client):
+    answer = client.head("/healthz")
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-length"] == str(len(client.get("/healthz").content))
+    assert client.head("/v1/groups").status_code == 401
 
 
 def test_the_allowed_methods_are_told(client):

@@ -43,12 +43,18 @@ class App(Litestar):
         started = time.perf_counter()
         request_id = _request_id(scope)
         status = 500
+        # HEAD is GET without the body (RFC 9110, section 9.3.2), for every route.
+        method = scope["method"]
+        if method == "HEAD":
+            scope["method"] = "GET"
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = _with_headers(list(message["headers"]), request_id)
+            elif message["type"] == "http.response.body" and method == "HEAD":
+                message["body"] = b""
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id.decode()):
@@ -57,7 +63,7 @@ class App(Litestar):
             finally:
                 services: Services = self.state.services
                 services.metrics.answered(
-                    method=scope["method"],
+                    method=method,
                     route=scope.get("path_template") or "unknown",
                     status=status,
                     seconds=time.perf_counter() - started,
@@ -93,7 +99,8 @@ def _tell_methods(routes: Sequence[HTTPRouteHandler]) -> Iterator[HTTPRouteHandl
         for path in handler.paths:
             methods.setdefault(path, {"OPTIONS"}).update(handler.http_methods)
     for path, found in methods.items():
-        yield _tell(path, ", ".join(sorted(found)))
+        also = {"HEAD"} if "GET" in found else set()
+        yield _tell(path, ", ".join(sorted(found | also)))
 
 
 def _tell(path: str, allow: str) -> HTTPRouteHandler:

@@ -1,6 +1,6 @@
 """Buckets: what a consumer or a group draws on, as resources."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from litestar import get, post
@@ -43,6 +43,8 @@ from farebox.kernel.clock import parse_time
 from farebox.storage import Tx
 
 TAGS = ["Buckets"]
+# What an operator does to a bucket says why, in words; what a consumer does carries metadata.
+_REASONED: Final = frozenset({"grant", "void", "reverse", "move_out", "move_in"})
 Holder = Annotated[str, Meta(max_length=128, pattern=r"^(con|grp)_[!-~]+$")]
 Instant = Annotated[
     str | None, QueryParameter(format="date-time", description="Tell the balance of then, too")
@@ -115,6 +117,7 @@ class HistoryView(View, frozen=True):
     actor: str | None
     product: str | None
     metadata: dict[str, str | int | bool | None] | None
+    reason: str | None
 
 
 def number_of(bucket: str) -> int:
@@ -147,8 +150,9 @@ def show_bucket(view: BucketView, *, then: int | None = None) -> BucketState:
 
 def show_entry(entry: HistoryEntry) -> HistoryView:
     """Return an operation on a bucket as the API shows it."""
+    reason = entry.metadata if entry.kind in _REASONED else None
     metadata = None
-    if entry.metadata is not None:
+    if entry.metadata is not None and reason is None:
         metadata = msgspec.json.decode(entry.metadata, type=dict[str, str | int | bool | None])
     return HistoryView(
         operation=ids.show("op", entry.operation),
@@ -159,6 +163,7 @@ def show_entry(entry: HistoryEntry) -> HistoryView:
         actor=entry.actor,
         product=entry.product,
         metadata=metadata,
+        reason=reason,
     )
 
 

@@ -71,7 +71,9 @@ async def decide(
 
     A denial is an answer: `allowed` is false, `code` says why, `remaining` what is left.
     """
-    return await services.decisions.decide(request.auth, data, read_key(idempotency_key))
+    made = await services.decisions.decide(request.auth, data, read_key(idempotency_key))
+    services.metrics.decided(mode=data.mode, code=made.code)
+    return made
 
 
 @post(DECIDE_BATCH_PATH, operation_id="decideBatch", tags=["Decisions"], status_code=200)
@@ -82,9 +84,11 @@ async def decide_batch(
     idempotency_key: BatchKey = None,
 ) -> DecideBatchResult:
     """Decide up to 1,000 independent requests; each stands or falls alone, refused ones as well."""
-    return await decide_each(
-        services.decisions, request.auth, data.decisions, read_key(idempotency_key)
-    )
+    key = read_key(idempotency_key)
+    made = await decide_each(services.decisions, request.auth, data.decisions, key)
+    for ask, decision in zip(data.decisions, made.decisions, strict=True):
+        services.metrics.decided(mode=ask.mode, code=decision.code)
+    return made
 
 
 @post(CAPTURE_PATH, operation_id="capture", tags=["Decisions"], status_code=200)
