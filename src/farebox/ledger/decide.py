@@ -36,6 +36,7 @@ from farebox.ledger.model import (
 _STALE: Final = Refused(code="stale", detail="what the caller knew of a subject has changed")
 _REUSED: Final = Refused(code="idempotency_key_reused")
 _AMOUNT: Final = Refused(code="value_invalid", detail="an amount is a whole number up to 2^53 - 1")
+_NUMBER: Final = Refused(code="value_invalid", detail="times, lengths and ranks are whole numbers")
 _Step = Callable[[Books, Any, int, int], Outcome]
 _STEPS: Final[dict[type[Any], _Step]] = {
     Use: uses.use,
@@ -52,6 +53,16 @@ _STEPS: Final[dict[type[Any], _Step]] = {
 }
 # Commands whose amount may be 0: capturing 0 releases, looking at 0 asks for the balance.
 _FROM_ZERO: Final = (Capture, Look)
+# Commands that say how much; the others mean all of it where they do not.
+_WITH_AMOUNT: Final = frozenset({Grant, Use, Hold, Look, Move})
+# Other numbers of commands, and whether they must be there. A float would be stored by one engine,
+# rounded, and refused by the other; how large a number may be is for its own step to say.
+_WHOLE: Final[dict[type[Any], tuple[tuple[str, bool], ...]]] = {
+    Hold: (("ttl_us", False),),
+    Capture: (("ttl_us", False), ("hold_on", False)),
+    Pin: (("ttl_us", False),),
+    Grant: (("priority", True), ("class_", True), ("starts_at", True), ("expires_at", True)),
+}
 
 
 def decide(books: Books, requests: Sequence[Request], now: int) -> list[tuple[Outcome, ...]]:
@@ -94,6 +105,12 @@ def _step(books: Books, command: Command, operation: int, now: int) -> Outcome:
         least = 0 if kind in _FROM_ZERO else 1
         if not is_amount(amount, least=least):
             return _AMOUNT
+    elif kind in _WITH_AMOUNT:
+        return _AMOUNT
+    for name, needed in _WHOLE.get(kind, ()):
+        number = getattr(command, name)
+        if type(number) is not int and (needed or number is not None):
+            return _NUMBER
     return _STEPS[kind](books, command, operation, now)
 
 
