@@ -8,6 +8,8 @@ import itertools
 import logging
 import os
 import random
+import resource
+import signal
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +21,7 @@ import structlog
 
 from farebox.kernel import ids
 from farebox.kernel.clock import SystemClock
-from farebox.kernel.refusals import Refusal
+from farebox.kernel.refusals import Refusal, TryAgain
 from farebox.ledger.batch import Lane
 from farebox.ledger.model import (
     Applied,
@@ -283,4 +285,66 @@ def take_turns(link: Link, *, url: str, bucket: int, name: str, uses: int) -> No
         lane.call(request(use))
     link.say("done")
     lane.close()
+    database.close()
+
+
+# -- F4: no room to write --------------------------------------------------------------------------
+
+
+def fill_disk(link: Link, *, url: str, bucket: int, seed: int) -> None:
+    """Use a bucket under a limit on the size of files that is raised whenever it is reached."""
+    # Beyond the limit a write fails, as on a full disk, instead of ending the process.
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    checkpoint_every(pages=25)
+    chance = random.Random(seed)
+    wal = Path(f"{url.removeprefix('sqlite:///')}-wal")
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    database = opened(url)
+    lane = Lane(database, Ledger())
+    answered, refused = [], 0
+    for key in range(60):
+        if key % 3 == 0:
+            # Somewhere in the next few writes: in a page, in a frame's head, behind the log.
+            limit = wal.stat().st_size + chance.randrange(1, 20_000)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+        batch = [
+            request(Use(sources=(Source(bucket),), amount=1), caller="c", key=f"{key}-{place}")
+            for place in range(chance.randint(1, 6))
+        ]
+        for one in batch:
+            try:
+                [outcome] = lane.call(one)
+            except TryAgain:
+                refused += 1
+                resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
+                [outcome] = lane.call(one)
+            assert isinstance(outcome, Applied), outcome
+            answered.append(outcome.operation)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
+    lane.close()
+    database.close()
+    link.say({"answered": sorted(answered), "refused": refused})
+
+
+def write_read_only(link: Link, *, url: str, bucket: int) -> None:
+    """Use a bucket before, while and after its database may only be read."""
+    database = opened(url)
+    runner = Runner(database, Ledger())
+    use = Use(sources=(Source(bucket),), amount=1)
+
+    def ask(key: str) -> str:
+        [answer] = runner.run([request(use, caller="c", key=key)])
+        return kinds_of(answer)[0]
+
+    def query_only(on: int) -> None:
+        assert isinstance(database, sqlite.SqliteDatabase)
+        assert database._connection is not None
+        database._connection.exec_driver_sql(f"PRAGMA query_only={on}")
+        database._connection.rollback()
+
+    told = [ask("one")]
+    query_only(1)
+    told += [ask("two"), ask("two")]
+    query_only(0)
+    link.say([*told, ask("two")])
     database.close()
