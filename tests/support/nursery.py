@@ -2,9 +2,10 @@
 
 One clean process imports everything once, opens nothing and starts no thread; each child is forked
 from it. So a child costs no start-up, and inherits no connection, lock or thread of the test's own
-process. A child runs one role, a function of `tests.support.roles`, and talks in lines of JSON.
+process. A child runs one role, a function of `tests.support.roles` or of another module that the
+nursery was made with, and talks in lines of JSON.
 
-    python -m tests.support.nursery FD      # how the test's process starts it
+    python -m tests.support.nursery FD ROLES    # how the test's process starts it
 """
 
 import contextlib
@@ -83,11 +84,11 @@ class Child(Link):
 class Nursery:
     """Where children come from. Every child that is left is killed with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, roles: str = ROLES) -> None:
         self._turn = threading.Lock()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.nursery", str(theirs.fileno())],
+            [sys.executable, "-m", "tests.support.nursery", str(theirs.fileno()), roles],
             pass_fds=[theirs.fileno()],
             cwd=_ROOT,
         )
@@ -115,9 +116,9 @@ class Nursery:
         self._process.wait()
 
 
-def _live(link: Link, role: str, arguments: dict[str, Any]) -> int:
+def _live(link: Link, roles: str, role: str, arguments: dict[str, Any]) -> int:
     try:
-        getattr(importlib.import_module(ROLES), role)(link, **arguments)
+        getattr(importlib.import_module(roles), role)(link, **arguments)
     except BaseException:  # noqa: BLE001 - whatever it was, the test is to see it
         with contextlib.suppress(OSError):
             link.say({"error": traceback.format_exc()})
@@ -125,8 +126,8 @@ def _live(link: Link, role: str, arguments: dict[str, Any]) -> int:
     return 0
 
 
-def _serve(control: socket.socket) -> None:
-    importlib.import_module(ROLES)
+def _serve(control: socket.socket, roles: str) -> None:
+    importlib.import_module(roles)
     alive: set[int] = set()
     while True:
         message, fds, _, _ = socket.recv_fds(control, _MOST, 1)
@@ -142,7 +143,8 @@ def _serve(control: socket.socket) -> None:
         if child == 0:
             control.close()
             # Not exit(): a child must not run what the parent registered for its own end.
-            os._exit(_live(Link(socket.socket(fileno=fds[0])), order["role"], order["arguments"]))
+            link = Link(socket.socket(fileno=fds[0]))
+            os._exit(_live(link, roles, order["role"], order["arguments"]))
         os.close(fds[0])
         alive.add(child)
         control.send(str(child).encode())
@@ -152,4 +154,4 @@ def _serve(control: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    _serve(socket.socket(fileno=int(sys.argv[1])))
+    _serve(socket.socket(fileno=int(sys.argv[1])), sys.argv[2])

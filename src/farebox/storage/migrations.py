@@ -71,7 +71,9 @@ def pending(database: Database, components: Sequence[str]) -> list[Step]:
     steps = steps_of(components)
     known = {(step.component, step.number) for step in steps}
     if unknown := [name for key, name in done.items() if key not in known]:
-        raise MigrationRefused(f"{database.name}: unknown migration {unknown[0]}")
+        raise MigrationRefused(
+            f"the {database.name} database was made by a newer Farebox: it has {unknown[0]}"
+        )
     return [step for step in steps if (step.component, step.number) not in done]
 
 

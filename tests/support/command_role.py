@@ -1,0 +1,39 @@
+"""The role of a nursery's child that is the command `farebox`; what commands need is imported."""
+
+import os
+import sys
+import traceback
+from typing import NoReturn
+
+from sqlalchemy.dialects.postgresql import psycopg
+
+from farebox.cli import commands, main, operating, replaying, verifying
+from farebox.storage import postgresql
+from farebox.wiring import server
+from tests.support.nursery import Link
+
+IMPORTED_AHEAD = (commands, operating, postgresql, psycopg, replaying, server, verifying)
+
+
+def command(
+    _: Link, arguments: list[str], folder: str, environment: dict[str, str], streams: list[str]
+) -> NoReturn:
+    """Run the command with its own folder, environment and streams (files), and end as it does."""
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
+    for number, path in enumerate(streams):
+        mode = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT
+        os.dup2(os.open(path, mode), number)
+    sys.argv = ["farebox", *arguments]
+    code: object = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code or 0
+    except BaseException:  # noqa: BLE001 - an interpreter would print it as well
+        traceback.print_exc()
+        code = 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 1)
