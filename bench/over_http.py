@@ -1,6 +1,8 @@
 """The most that a server answers a second: consume, keys, shared, check."""
 
+import time
 from collections.abc import Callable
+from typing import Final
 
 from bench.farebox import Farebox
 from bench.load import wrk
@@ -10,6 +12,8 @@ from bench.peers import fastify
 from bench.promises import measured, promised
 from bench.rounds import fastest, interleave
 from bench.stage import Stage
+
+_REST_SECONDS: Final = 0.3
 
 
 class HttpSide:
@@ -38,18 +42,29 @@ class HttpSide:
         return self._load(self._sizes.seconds)
 
     def _load(self, seconds: float) -> float:
-        before = self._used()
+        before = self._at_rest()
         load = wrk.run(
             self._requests, port=self._port, connections=self._sizes.connections, seconds=seconds
         )
         prove(
             self.name,
             answered=load.requests,
-            used=self._used() - before,
+            used=self._at_rest() - before,
             uses=self._uses,
             connections=self._sizes.connections,
         )
         return load.per_second
+
+    def _at_rest(self) -> int:
+        """Return the units used once nothing is under way any more.
+
+        The generator leaves in the middle of requests, which the server still finishes.
+        """
+        last = -1
+        while (now := self._used()) != last:
+            last = now
+            time.sleep(_REST_SECONDS)
+        return now
 
 
 def prove(name: str, *, answered: int, used: int, uses: bool, connections: int) -> None:
