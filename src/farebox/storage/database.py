@@ -96,7 +96,9 @@ class Tx(ABC):
         parameters: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
     ) -> sa.CursorResult[Any]:
         """Run a SQLAlchemy Core statement."""
-        return self.connection.execute(statement, parameters)
+        # SQLAlchemy lets through what the driver could not even encode.
+        with translated_errors():
+            return self.connection.execute(statement, parameters)
 
     def one(self, statement: sa.Executable) -> sa.Row[Any] | None:
         """Return the first row or None."""
