@@ -131,9 +131,9 @@ def answers(url: str) -> bool:
 def send_curl(client: httpx2.Client, line: str) -> httpx2.Response:
     """Send the request that a `curl` line for a shell is.
 
-    Knows the options that the demo prints, and fails on any other.
+    Knows the options and the one expansion that the demo prints, and fails on any other option.
     """
-    words = iter(shlex.split(line))
+    words = iter(shlex.split(line.replace("$(date +%s%N)", str(time.time_ns()))))
     assert next(words) == "curl"
     method, url, body = "", "", None
     headers: list[tuple[str, str]] = []

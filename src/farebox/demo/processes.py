@@ -56,11 +56,12 @@ class Children:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         for child in reversed([child for _name, child in self._children]):
             child.terminate()
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 child.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
+            # Also when it has ended: a server that was killed leaves its workers behind.
+            with suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
-                child.wait()
+            child.wait()
         return kind is _Stopped
 
     def start(self, name: str, arguments: Sequence[str], settings: Mapping[str, str]) -> None:
