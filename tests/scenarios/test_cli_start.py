@@ -54,7 +54,7 @@ WRONG_SETTINGS = {
         "http",
     ): "settings: port (FAREBOX_PORT) must be a whole number from 0 to 65535",
     ("FAREBOX_ADMIN_KEY", "short"): (
-        "settings: admin_key (FAREBOX_ADMIN_KEY) must be a string of 32 to 512 characters"
+        "settings: admin_key (FAREBOX_ADMIN_KEY) must be 32 to 512 printable ASCII characters"
     ),
     ("FAREBOX_CONFIG", "none.toml"): (
         "settings: none.toml cannot be read: No such file or directory"

@@ -75,7 +75,7 @@ class Admin:
             return None
         raise ExampleRefused(
             f"the example cannot be set up: {step}: {problem.get('detail', said.text)} ({code});"
-            " another folder (FAREBOX_DATA) begins anew"
+            " in another folder (FAREBOX_DATA) it begins anew"
         )
 
     def left_in(self, bucket: str) -> int:

@@ -30,9 +30,14 @@ _MUST_BE: Final = {
     "host": "an address to listen on",
     "port": "a whole number from 0 to 65535",
     "workers": "a whole number from 1 to 64",
-    "admin_key": "a string of 32 to 512 characters",
+    "admin_key": "32 to 512 printable ASCII characters",
     "log_level": "debug, info, warning or error",
 }
+
+# A key travels in a header, where the server sees no other characters, and none at its ends.
+AdminKey = Annotated[
+    str, Meta(min_length=SHORTEST_ADMIN_KEY, max_length=512, pattern=r"^[!-~]([ -~]*[!-~])?\Z")
+]
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,7 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     access_database_url: str | None = None
-    admin_key: Annotated[str, Meta(min_length=SHORTEST_ADMIN_KEY, max_length=512)] | None = None
+    admin_key: AdminKey | None = None
     public_url: str | None = None
     issuers: tuple[Issuer, ...] = ()
     log_level: Literal["debug", "info", "warning", "error"] = "info"
