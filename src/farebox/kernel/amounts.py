@@ -64,7 +64,8 @@ def split(amount: int, shares: Sequence[Decimal] | Sequence[Fraction]) -> list[i
     """Split an amount by shares that sum to 1: floor each, remainder by one unit from the first.
 
     Conserves the amount to the last unit: `split(15, [0.80, 0.08, 0.12])` is `[13, 1, 1]`
-    (Numscript's allotment rule). Refuses (`value_invalid`) an amount below 0.
+    (Numscript's allotment rule). A share of nothing stays nothing. Refuses (`value_invalid`) an
+    amount below 0.
     """
     # As fractions: a product of decimals is rounded at 28 digits, and a third is none at all.
     exact = [Fraction(share) for share in shares]
@@ -73,6 +74,8 @@ def split(amount: int, shares: Sequence[Decimal] | Sequence[Fraction]) -> list[i
     if amount < 0:
         raise ValueRefused("what is split is not below 0")
     parts = [int(amount * share) for share in exact]
-    for index in range(amount - sum(parts)):
-        parts[index % len(parts)] += 1
+    # Less is left than there are shares; who has no share gets nothing of it either.
+    sharing = [index for index, share in enumerate(exact) if share]
+    for index in sharing[: amount - sum(parts)]:
+        parts[index] += 1
     return parts

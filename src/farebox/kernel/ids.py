@@ -19,6 +19,7 @@ from typing import Final, Literal
 
 EPOCH_MS: Final = 1_704_067_200_000  # 2024-01-01T00:00:00Z
 LAST_ID: Final = 2**63 - 1
+_HEX: Final = frozenset("0123456789abcdef")  # int() would read every script's digits
 _DIGITS: Final = 16
 # Processes of one host have numbers that lie close together, so they never share the ten bits;
 # hosts may, by chance.
@@ -75,12 +76,9 @@ def show(prefix: Prefix, number: int) -> str:
 def parse(prefix: Prefix, text: str) -> int | None:
     """Read a ledger id back; None when the text is not one of this prefix."""
     head, _, digits = text.partition("_")
-    if head != prefix or len(digits) != _DIGITS or not digits.isalnum() or digits != digits.lower():
+    if head != prefix or len(digits) != _DIGITS or not _HEX.issuperset(digits):
         return None
-    try:
-        number = int(digits, 16)
-    except ValueError:
-        return None
+    number = int(digits, 16)
     return number if 0 < number <= LAST_ID else None
 
 
