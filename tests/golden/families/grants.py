@@ -252,9 +252,24 @@ class Grants(Family):
         captured = self.stage.do(hold, capture, operations=(first, second))
         self.same(captured.amount + captured.debt, amount, f"used at {at}")
 
+    def _touch(self) -> None:
+        """Let what is due be written, so that schedules have their grants."""
+        self.stage.send(Look(sources=(Source(self.bucket),), amount=0))
+
+    @staticmethod
+    def _ends(grant: Given, now: int) -> int:
+        """Return when what a grant has now ends: with its period where it recurs."""
+        ends = grant.expires if grant.void is None else min(grant.expires, grant.void)
+        if grant.recurs is None:
+            return grant.expires
+        unit, anchor = grant.recurs
+        period = period_at(unit, 1, anchor, "UTC", now)
+        return min(ends, anchor if period is None else period.end_us)
+
     @op("reset", "at", "preserve_overage")
     def reset(self, at: str, *, preserve_overage: bool = False) -> None:
         now = self.stage.now
+        self._touch()
         for grant in self.grants:
             if not grant.active(now):
                 continue
@@ -266,7 +281,7 @@ class Grants(Family):
                 if over > 0:
                     left -= applied(self.stage.send(Void(grant=made, amount=over))[0]).amount
             if target > left:
-                more = self._command(grant, grant.expires, target - left)
+                more = self._command(grant, self._ends(grant, now), target - left)
                 grant.made.append(self.stage.do(more).drawn[0][1])
         if preserve_overage:
             self._pay_overage()
@@ -279,8 +294,8 @@ class Grants(Family):
 
     @op("evaluate", "at")
     def evaluate(self, at: str) -> None:
-        """Read everything; what is due must be written first, so that schedules have grants."""
-        self.stage.send(Look(sources=(Source(self.bucket),), amount=0))
+        """Read everything that the case may ask for."""
+        self._touch()
         view = self.stage.view(self.bucket)
         self.read = self._left(view, self.grants)
         self.overage = self._owed()

@@ -245,6 +245,7 @@ class Scripts(Family):
         else:
             amount = amount_of(step["amount"])
         kept: list[int] = []
+        arrivals: list[Grant] = []
         parts = self._parts(step["dest"])
         shares = split(amount, shares_of([share for share, _ in parts]))
         for (_, dest), part in zip(parts, shares, strict=True):
@@ -258,7 +259,10 @@ class Scripts(Family):
             else:
                 script.sent_to[used] = dest
                 target = self.buckets[dest]
-                script.add(Grant(bucket=target, amount=part, source=self.between))
+                arrivals.append(Grant(bucket=target, amount=part, source=self.between))
+        # Theirs collect everything before anything arrives: nobody pays with what is just coming.
+        for arrival in arrivals:
+            script.add(arrival)
         for used in kept:
             script.add(Reverse(operation=used))
         for shield in shields:

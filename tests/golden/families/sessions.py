@@ -132,9 +132,11 @@ class Sessions(Family):
             commands.append(
                 Hold(sources=self.sources, amount=wanted, at_most=True, ttl_us=self._ttl())
             )
+        # A request that moves nothing still is a request, and is remembered as one.
+        commands = commands or [Look(sources=self.sources, amount=0)]
         operations = self._operations(commands)
         outcomes = self.stage.send(*commands, operations=operations, key=key, payload=payload)
-        self._settle(session, outcomes)
+        self._settle(session, outcomes, operations)
 
     def _ttl(self) -> int | None:
         return None if self.validity is None else 2 * self.validity * SECOND_US
@@ -153,17 +155,23 @@ class Sessions(Family):
                 commands[place] = Capture(hold=operations[place - 1], amount=command.amount)
         return operations
 
-    def _settle(self, session: str, outcomes: tuple[Outcome, ...]) -> None:
+    def _settle(
+        self, session: str, outcomes: tuple[Outcome, ...], operations: tuple[int, ...]
+    ) -> None:
         for outcome in outcomes:
             if not isinstance(outcome, Applied):
                 raise Wrong(f"ours is not an answer: {outcome}")
         last = outcomes[-1]
         assert isinstance(last, Applied)
         answer: dict[str, Any] = {"result_code": SUCCESS}
-        self.holds.pop(session, None)
+        # A duplicate is answered as before; the session's hold is the one it has by now.
+        first_time = last.operation in operations
+        if first_time:
+            self.holds.pop(session, None)
         if last.hold is not None:
             granted = last.drawn[0][2] if last.drawn else last.amount
-            self.holds[session] = last.hold
+            if first_time:
+                self.holds[session] = last.hold
             answer["granted"] = granted
             if not granted:
                 answer["result_code"] = LIMIT_REACHED

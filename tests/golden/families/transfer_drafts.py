@@ -1,13 +1,12 @@
 """From a transfer to the ledger's commands. Reads the ledger only where an amount depends on it."""
 
 from collections.abc import Mapping
-from typing import Final, Protocol
+from typing import Protocol
 
 from farebox.kernel import ids
 from farebox.kernel.amounts import MAX_AMOUNT
 from farebox.kernel.clock import SECOND_US
 from farebox.ledger.model import Capture, Freeze, Grant, Hold, Move, Release, Source, Use
-from tests.golden.cases import Strange
 from tests.golden.families.transfer_model import (
     ALL,
     CREDITS_LIMITED,
@@ -19,8 +18,6 @@ from tests.golden.families.transfer_model import (
     amount_of,
     flags_of,
 )
-
-_BUCKETS_OF: Final = {"dr": "debits", "cr": "credits"}
 
 
 class Reader(Protocol):
@@ -55,7 +52,7 @@ class Drafts:
         flags = flags_of(step)
         draft = Draft(step, amount_of(step["amount"]))
         if flags & {"post", "void"}:
-            self._resolve(draft, chain, void="void" in flags)
+            self._resolve(draft, chain, reader, void="void" in flags)
             return draft
         draft.dr, draft.cr = (self._accounts.get(step[side]) for side in ("dr", "cr"))
         if draft.dr is None or draft.cr is None or draft.dr is draft.cr:
@@ -89,14 +86,10 @@ class Drafts:
         flags = flags_of(draft.step)
         closing = flags & {"closing_debit", "closing_credit"}
         if closing and "pending" not in flags:
-            draft.unfit = frozenset({"closing_transfer_must_be_pending"})
+            self._cannot_say(draft, "closing_transfer_must_be_pending")
             return
+        self._ask_closed(draft, reader)
         uses = self._sides(draft, dr, cr, reader)
-        if not draft.amount and (closing or draft.asked):
-            # Nothing would touch the accounts, and a closed one must still say that it is.
-            for account in (dr, cr):
-                if reader.frozen(account.debits):
-                    draft.add(Use(sources=(Source(account.debits),), amount=1))
         if "pending" in flags:
             seconds = draft.step.get("timeout_s", 0)
             ttl = seconds * SECOND_US if seconds else None
@@ -121,6 +114,19 @@ class Drafts:
             if flag in flags:
                 draft.add(Freeze(bucket=account.debits))
                 draft.add(Freeze(bucket=account.credits))
+
+    @staticmethod
+    def _cannot_say(draft: Draft, result: str) -> None:
+        """Stand in for what no command can say by one that the ledger must refuse."""
+        draft.unknown = frozenset({result})
+        draft.add(Release(hold=ids.mint()))
+
+    @staticmethod
+    def _ask_closed(draft: Draft, reader: Reader) -> None:
+        """Let a closed account say that it is, before it says that it has too little."""
+        for account in (draft.dr, draft.cr):
+            if account is not None and reader.frozen(account.debits):
+                draft.add(Use(sources=(Source(account.debits),), amount=1))
 
     def _mirror(self, draft: Draft, dr: Account, cr: Account) -> None:
         """A debit is a credit on the mirror, a credit is one on the account."""
@@ -158,7 +164,9 @@ class Drafts:
 
     # -- resolving pending transfers -------------------------------------------------------------
 
-    def _resolve(self, draft: Draft, chain: Mapping[str, Draft], *, void: bool) -> None:
+    def _resolve(
+        self, draft: Draft, chain: Mapping[str, Draft], reader: Reader, *, void: bool
+    ) -> None:
         step = draft.step
         pending = self._pending(step["pending"], chain)
         if pending is None or pending.holds is None:
@@ -170,7 +178,13 @@ class Drafts:
             return
         draft.pending = pending
         draft.dr, draft.cr = (self._accounts[pending.step[side]] for side in ("dr", "cr"))
-        draft.unfit = self._mismatch(draft, pending, void=void)
+        draft.emptied = any(
+            each.step.get("pending") == step["pending"] and not each.amount
+            for each in chain.values()
+        )
+        if (mismatch := self._mismatch(draft, pending, void=void)) is not None:
+            self._cannot_say(draft, mismatch)
+            return
         if void:
             draft.amount = pending.amount
             for hold in pending.holds:
@@ -183,6 +197,8 @@ class Drafts:
         draft.amount = pending.amount if draft.asked == ALL else draft.asked
         for hold in pending.holds:
             draft.add(Capture(hold=hold, amount=None if draft.asked == ALL else draft.asked))
+        if not pending.amount:
+            self._ask_closed(draft, reader)
         self._mirror(draft, draft.dr, draft.cr)
 
     def _pending(self, name: str, chain: Mapping[str, Draft]) -> Moved | None:
@@ -192,23 +208,22 @@ class Drafts:
         return self._moved.get(name)
 
     @staticmethod
-    def _mismatch(draft: Draft, pending: Moved, *, void: bool) -> frozenset[str]:
+    def _mismatch(draft: Draft, pending: Moved, *, void: bool) -> str | None:
         """Return what another account or, when voiding, another amount is called.
 
-        Our commands name the hold and nothing else of it, and a release has no amount: what is
-        asked for cannot be said, so that nothing is sent.
+        Our commands name the hold and nothing else of it, and a release has no amount.
         """
         for side, name in (("dr", "debit"), ("cr", "credit")):
             if draft.step.get(side, pending.step[side]) != pending.step[side]:
-                return frozenset({f"pending_transfer_has_different_{name}_account_id"})
+                return f"pending_transfer_has_different_{name}_account_id"
         ledger = pending.step.get("ledger")
         if ledger is not None and draft.step.get("ledger", ledger) != ledger:
-            return frozenset({"pending_transfer_has_different_ledger"})
+            return "pending_transfer_has_different_ledger"
         if not void or draft.asked in {0, pending.amount}:
-            return frozenset()
+            return None
         if draft.asked > pending.amount:
-            return frozenset({"exceeds_pending_transfer_amount"})
-        return frozenset({"pending_transfer_has_different_amount"})
+            return "exceeds_pending_transfer_amount"
+        return "pending_transfer_has_different_amount"
 
 
 def balancing(step: Step) -> bool:
@@ -227,6 +242,3 @@ def closes(step: Step) -> list[str]:
     flags = flags_of(step)
     sides = (("closing_debit", "dr"), ("closing_credit", "cr"))
     return [side for flag, side in sides if flag in flags]
-
-
-__all__ = ["Drafts", "Reader", "Strange", "balancing", "closes", "empty_asked"]

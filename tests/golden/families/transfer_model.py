@@ -53,8 +53,8 @@ class Sent(msgspec.Struct):
 class Draft(msgspec.Struct):
     """A transfer turned into commands.
 
-    `unfit` are the results where no command can say what is asked, `unknown` those that an unknown
-    bucket stands for; `pending` is the transfer that this one resolves.
+    `unknown` are the results that an unknown bucket or hold stands for; `pending` is the transfer
+    that this one resolves, `emptied` tells that its chain has posted 0 of it before.
     """
 
     step: Step
@@ -66,7 +66,7 @@ class Draft(msgspec.Struct):
     amount: int = 0
     holds: tuple[int, int] | None = None
     pending: Moved | None = None
-    unfit: frozenset[str] = frozenset()
+    emptied: bool = False
     unknown: frozenset[str] = frozenset()
 
     def add(self, command: Command) -> int:

@@ -17,6 +17,7 @@ _OVERFLOWS: Final = {
     side: frozenset({f"overflows_{side}", f"overflows_{side}_pending", f"overflows_{side}_posted"})
     for side in ("debits", "credits")
 }
+EXCEEDS_PENDING: Final = "exceeds_pending_transfer_amount"
 _HOLDS: Final = {
     "hold_captured": "pending_transfer_already_posted",
     "hold_released": "pending_transfer_already_voided",
@@ -41,7 +42,7 @@ def names(own: Denied | Refused | None, draft: Draft, *, failed: bool) -> frozen
     if code in _HOLDS:
         return _resolved(code, draft)
     if code == "over_capture":
-        return frozenset({"exceeds_pending_transfer_amount"})
+        return frozenset({EXCEEDS_PENDING})
     if code in {"bucket_unknown", "hold_unknown"} and draft.unknown:
         return draft.unknown
     if code == "asset_differs":
@@ -58,12 +59,17 @@ def names(own: Denied | Refused | None, draft: Draft, *, failed: bool) -> frozen
 def _resolved(code: str, draft: Draft) -> frozenset[str]:
     found = {_HOLDS[code]}
     assert draft.pending is not None
-    if draft.pending.resolved == "empty":
+    if draft.emptied or draft.pending.resolved == "empty":
         # Posting 0 releases everything, and that is what our hold remembers.
         found.add("pending_transfer_already_posted")
-    if draft.asked != ALL and draft.asked > draft.pending.amount:
-        found.add("exceeds_pending_transfer_amount")
-    return frozenset(found)
+    return frozenset(found) | _too_much(draft)
+
+
+def _too_much(draft: Draft) -> frozenset[str]:
+    """Return what theirs says first, where ours says that the hold is over or the bucket frozen."""
+    pending = draft.pending
+    excess = pending is not None and draft.asked != ALL and draft.asked > pending.amount
+    return frozenset({EXCEEDS_PENDING} if excess else ())
 
 
 def _stopped(own: Denied, draft: Draft) -> frozenset[str]:
@@ -72,7 +78,7 @@ def _stopped(own: Denied, draft: Draft) -> frozenset[str]:
     debit = own.bucket in {draft.dr.debits, draft.dr.credits}
     if own.code == "bucket_frozen":
         side = "debit" if debit else "credit"
-        return frozenset({f"{side}_account_already_closed"})
+        return _too_much(draft) or frozenset({f"{side}_account_already_closed"})
     if debit:
         limited = draft.dr.limit == DEBITS_LIMITED
         return frozenset({"exceeds_credits"}) if limited else _OVERFLOWS["debits"]

@@ -44,7 +44,7 @@ from tests.golden.families.transfer_model import (
     flags_of,
     payload_of,
 )
-from tests.golden.families.transfer_results import again, names
+from tests.golden.families.transfer_results import EXCEEDS_PENDING, again, names
 from tests.golden.family import Family, expects, op, shape
 
 UNTIMELY: Final = frozenset({
@@ -228,10 +228,6 @@ class Transfers(Family):
         for step in steps:
             self._before(step)
         drafts = self._drafts(steps)
-        if any(draft.unfit for draft in drafts):
-            for draft in drafts:
-                self._result(draft.step, draft.unfit or frozenset({"linked_event_failed"}))
-            return
         commands = tuple(each for draft in drafts for each in draft.commands)
         operations = tuple(each for draft in drafts for each in draft.operations)
         tries = sum(len(self.spent.get(step["id"], ())) for step in steps)
@@ -261,17 +257,15 @@ class Transfers(Family):
             self.same(code, "idempotency_key_reused", f"{step['id']} under its denied key")
 
     def _drafts(self, steps: list[Step]) -> list[Draft]:
-        """Turn a chain into commands, trying it first where amounts depend on what is there."""
+        """Turn a chain into commands, trying it first where they depend on what is there."""
         drafts: dict[str, Draft] = {}
-        if not any(balancing(step) for step in steps):
-            for step in steps:
-                drafts[step["id"]] = self.drafts.draft(step, drafts, self.stage)
-            return list(drafts.values())
+        if len(steps) == 1 and not balancing(steps[0]):
+            return [self.drafts.draft(steps[0], drafts, self.stage)]
         going = True
         with self.stage.trial() as trial:
             for step in steps:
                 draft = drafts[step["id"]] = self.drafts.draft(step, drafts, trial)
-                if going and not draft.unfit:
+                if going:
                     found = trial.send(draft.commands, draft.operations)
                     going = all(isinstance(each, Applied) for each in found)
         return list(drafts.values())
@@ -294,7 +288,7 @@ class Transfers(Family):
         self._result(step, found)
         if not failed:
             self._created(sent, place, draft)
-        elif isinstance(own, Denied) and own.code == "over_capture":
+        elif isinstance(own, Denied) and EXCEEDS_PENDING in found:
             self.spent.setdefault(name, []).append(sent.key)
         elif isinstance(own, Denied):
             self.by_id[name] = (sent, place)
