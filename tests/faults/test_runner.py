@@ -1,6 +1,5 @@
 """What a runner does when its own machinery fails: it forgets, it goes on, it harms nobody."""
 
-from contextlib import contextmanager
 from typing import Any
 
 from farebox.kernel.refusals import TryAgain
@@ -9,6 +8,7 @@ from farebox.ledger.books import NeedMore
 from farebox.ledger.model import Applied, Source, Use
 from farebox.ledger.running import Runner
 from farebox.ledger.service import Ledger, request
+from tests.support.guards import breaking_commit
 from tests.support.lanes import ask, one_batch
 from tests.support.proof import drawn, faults
 
@@ -31,15 +31,7 @@ def test_what_a_failed_commit_left_in_memory_is_not_believed(
     database = open_database_at(database_url)
     runner = Runner(database, Ledger())
     assert alone(runner, use(bucket)).available == 9
-    write = database.write
-
-    @contextmanager
-    def failing():
-        with write() as tx:
-            yield tx
-            raise RuntimeError("not a database's error")
-
-    monkeypatch.setattr(database, "write", failing)
+    breaking_commit(monkeypatch, database)
     assert isinstance(alone(runner, use(bucket, 5)), RuntimeError)
     monkeypatch.undo()
     # This brings the stored version to what the books of the failed batch would have had.
