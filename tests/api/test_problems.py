@@ -15,8 +15,8 @@ from farebox.http.problems import STATUS, problem, problem_of
 from farebox.kernel.refusals import Refusal, ValueRefused
 
 SOURCE = Path(farebox.__file__).parent
-# These speak of the other side: what a server answered to them.
-OTHERS = {"edge"}
+# Other programs than the server: what they refuse stands on a terminal or in another service.
+OTHERS = {"cli", "demo", "edge"}
 
 
 def refusals() -> set[type[Refusal]]:
@@ -28,7 +28,8 @@ def refusals() -> set[type[Refusal]]:
         kind = todo.pop()
         found.add(kind)
         todo.extend(kind.__subclasses__())
-    return {kind for kind in found if kind.__module__.startswith("farebox.")}
+    ours = {kind for kind in found if kind.__module__.startswith("farebox.")}
+    return {kind for kind in ours if kind.__module__.split(".")[1] not in OTHERS}
 
 
 def outcome_codes() -> dict[str, str]:

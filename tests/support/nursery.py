@@ -76,8 +76,7 @@ class Child(Link):
             # Whoever waits for a child that still works waits here, not in everybody's nursery.
             while self.hear() is not None:
                 pass
-            self.status = self._nursery.bury(self.pid)
-            self.close()
+            self.status = self._nursery.bury(self)
         return self.status
 
 
@@ -93,6 +92,7 @@ class Nursery:
             cwd=_ROOT,
         )
         theirs.close()
+        self._lines: set[Child] = set()
 
     def start(self, role: str, **arguments: Any) -> Child:
         """Start a child in a role."""
@@ -102,16 +102,23 @@ class Nursery:
             socket.send_fds(self._control, [order], [theirs.fileno()])
             pid = int(self._control.recv(_MOST))
         theirs.close()
-        return Child(self, mine, pid)
+        child = Child(self, mine, pid)
+        self._lines.add(child)
+        return child
 
-    def bury(self, pid: int) -> int:
-        """Wait for a child's end."""
+    def bury(self, child: Child) -> int:
+        """Wait for a child's end, and hang up."""
         with self._turn:
-            self._control.send(json.dumps({"bury": pid}).encode())
-            return int(self._control.recv(_MOST))
+            self._control.send(json.dumps({"bury": child.pid}).encode())
+            status = int(self._control.recv(_MOST))
+        self._lines.discard(child)
+        child.close()
+        return status
 
     def close(self) -> None:
-        """End it, with all that is left."""
+        """End it, with all that is left: the children of a test that failed too."""
+        for child in self._lines:
+            child.close()
         self._control.close()
         self._process.wait()
 
