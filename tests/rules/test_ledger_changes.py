@@ -83,6 +83,15 @@ def test_reversal_to_an_ended_grant_is_breakage_at_once(world: World) -> None:
     assert [amount for amount, _ in world.rows(Kind.BREAKAGE)] == [2]
 
 
+@pytest.mark.parametrize("ending", range(16))
+def test_reversal_knows_a_sink_by_its_whole_id(world: World, ending: int) -> None:
+    bucket = world.bucket(10)
+    sink = (1 << 40) + ending
+    used = world.do(Use(sources=(Source(bucket),), amount=6, sink=sink))
+    assert amounts(world.do(Reverse(operation=used.operation))) == [6]
+    assert world.room(bucket) == 10
+
+
 def test_capture_is_reversed_like_a_use(world: World) -> None:
     bucket = world.bucket(10)
     made = world.do(Hold(sources=(Source(bucket),), amount=6))

@@ -112,14 +112,16 @@ def reverse(books: Books, command: Reverse, operation: int, now: int) -> Outcome
     takings = books.takings_of(command.operation)
     if not takings:
         return Refused(code="operation_unknown")
-    main = [taking for taking in takings if taking.credit % 16 != Sink.CAP]
-    total = sum(taking.left for taking in main)
+    keys = list(dict.fromkeys(taking.bucket for taking in takings))
+    if any(key not in books.buckets for key in keys):
+        raise NeedMore(*keys)
+    caps = sink_id(books.buckets[keys[0]].asset, Sink.CAP)
+    total = sum(taking.left for taking in takings if taking.credit != caps)
     amount = total if command.amount is None else command.amount
     if not total:
         return _NOTHING
     if amount > total:
         return Denied(code="reversal_exceeds", available=total, bucket=takings[0].bucket)
-    keys = list(dict.fromkeys(taking.bucket for taking in takings))
     at = opened_together(books, keys, now)
     if at is None or any(t.grant not in books.buckets[t.bucket].by_id for t in takings):
         raise NeedMore(*keys)
@@ -128,9 +130,9 @@ def reverse(books: Books, command: Reverse, operation: int, now: int) -> Outcome
             return stop
     line = 0
     drawn = []
-    for bucket_id, part, back in _parts(takings, amount):
+    for bucket_id, part, back in _parts(takings, amount, caps):
         line = _give_back(books, books.buckets[bucket_id], part, back, operation, line, at, command)
-        if back.credit % 16 != Sink.CAP:
+        if back.credit != caps:
             drawn.append((bucket_id, back.grant, part))
     bucket = books.buckets[takings[0].bucket]
     return Applied(
@@ -143,7 +145,7 @@ def reverse(books: Books, command: Reverse, operation: int, now: int) -> Outcome
     )
 
 
-def _parts(takings: list[Taking], amount: int) -> list[tuple[int, int, Taking]]:
+def _parts(takings: list[Taking], amount: int, caps_sink: int) -> list[tuple[int, int, Taking]]:
     """Spread an amount over what was taken, last first, and the same over the caps it fell under.
 
     A source's rows come before its cap's, so each run of rows that ends with a cap's is returned
@@ -151,7 +153,7 @@ def _parts(takings: list[Taking], amount: int) -> list[tuple[int, int, Taking]]:
     """
     runs: list[tuple[list[Taking], list[Taking]]] = []
     for taking in takings:
-        capping = taking.credit % 16 == Sink.CAP
+        capping = taking.credit == caps_sink
         if not runs or (runs[-1][1] and not capping):
             runs.append(([], []))
         runs[-1][capping].append(taking)
