@@ -23,7 +23,7 @@ from farebox.ledger.model import (
 )
 from farebox.storage import Tx
 
-MOST_BUCKETS_REMEMBERED: Final = 50_000
+MOST_REMEMBERED: Final = 50_000
 # What falls due within this time is loaded along, so that the decision's own instant, which may
 # lie a little after the transaction's, always finds it.
 LOOK_AHEAD_US: Final = 1_000_000
@@ -45,7 +45,7 @@ class Memory:
 
     def keep(self, books: Books, epoch: object | None) -> None:
         """Keep a batch's books after its commit."""
-        if len(self.buckets) > MOST_BUCKETS_REMEMBERED:
+        if max(len(self.buckets), len(self.revisions)) > MOST_REMEMBERED:
             self.forget()
         for hold in (*books.changed_holds, *books.new_holds):
             for key in (hold.bucket, hold.cap):
@@ -54,7 +54,6 @@ class Memory:
         self.buckets.update(books.buckets)
         if epoch is not None:
             self.confirmed.update(books.buckets)
-            self.revisions.update(books.revisions)
         self.epoch = epoch
 
     def drop(self, books: Books) -> None:
@@ -196,7 +195,8 @@ def _fresh_buckets(
 def _load_named(tx: Tx, needs: Needs, memory: Memory, books: Books) -> None:
     if needs.digests:
         books.remembered = store.remembered(tx, sorted(needs.digests))
-    unknown = sorted(needs.subjects - memory.revisions.keys())
+    # One by one: a difference of the two sets would walk all that is remembered, every batch.
+    unknown = sorted(subject for subject in needs.subjects if subject not in memory.revisions)
     if unknown:
         found = store.revisions_of(tx, unknown)
         memory.revisions.update((subject, found.get(subject, 0)) for subject in unknown)

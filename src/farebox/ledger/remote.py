@@ -74,7 +74,7 @@ class _Frames:
     def __init__(self) -> None:
         self._buffer = bytearray()
 
-    def feed(self, data: bytes) -> list[bytes]:
+    def feed(self, data: bytes | memoryview) -> list[bytes]:
         """Take received bytes; return the frames that are complete now."""
         self._buffer += data
         frames = []
@@ -229,6 +229,8 @@ class LaneServer:
         self._writes = writes
         self._looks = looks
         self._stopping = False
+        # Made once: the kernel would map, shrink and unmap a new megabyte for each call.
+        self._received = memoryview(bytearray(_RECEIVE))
         self._selector = selectors.DefaultSelector()
         path.unlink(missing_ok=True)
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -270,8 +272,9 @@ class LaneServer:
         self, connection: socket.socket, frames: _Frames
     ) -> list[tuple[socket.socket, Ask]]:
         try:
-            data = connection.recv(_RECEIVE)
-            if data:
+            size = connection.recv_into(self._received)
+            if size:
+                data = self._received[:size]
                 asks = [ask for frame in frames.feed(data) for ask in _decode_asks(frame)]
                 return [(connection, ask) for ask in asks]
         except (OSError, msgspec.DecodeError) as error:
