@@ -4,6 +4,7 @@ import importlib
 import pkgutil
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -165,6 +166,17 @@ def test_two_processes_at_once_migrate_once(
     assert [child.wait() for child in children] == [0] * 4
     assert sorted(made) == [0, 0, 0, len(steps_of(existing()))]
     assert pending(empty, existing()) == []
+
+
+def test_new_file_is_opened_by_several_processes_at_once(tmp_path: Path, nursery: Nursery) -> None:
+    urls = [f"sqlite:///{tmp_path}/{number}.db" for number in range(60)]
+    children = [nursery.start("open_new_files", urls=urls) for _ in range(4)]
+    for _ in urls:
+        assert [child.hear() for child in children] == ["ready"] * 4
+        for child in children:
+            child.say("now")
+        assert [child.hear() for child in children] == ["wal"] * 4
+    assert [child.wait() for child in children] == [0] * 4
 
 
 def test_database_of_a_newer_farebox_is_refused_and_left_alone(empty: Database) -> None:

@@ -49,6 +49,15 @@ def bring_up_to_date(link: Link, url: str) -> None:
         link.say(len(migrate(database, existing(ACCESS))))
 
 
+def open_new_files(link: Link, urls: list[str]) -> None:
+    """Open files that are not there yet and read each, every one when told to."""
+    for url in urls:
+        link.say("ready")
+        link.hear()
+        with _opened(url) as database, database.read() as tx:
+            link.say(str(tx.run(sa.text("PRAGMA journal_mode")).scalar_one()))
+
+
 def hold_the_turn(link: Link, url: str) -> None:
     """Take the turn to write, say so, and keep it until killed or told to let go."""
     with _opened(url) as database, database.write() as tx:

@@ -4,7 +4,7 @@ import sqlite3
 import threading
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -171,6 +171,15 @@ class SqliteTx(Tx):
         return None
 
 
+def _is_logged(path: Path) -> bool:
+    """Tell whether a file is in WAL mode: bytes 18 and 19 of its header are 2 (SQLite's format)."""
+    try:
+        with path.open("rb") as file:
+            return file.read(20)[18:] == b"\x02\x02"
+    except FileNotFoundError:
+        return False
+
+
 class SqliteDatabase(Database):
     """A database file. All writes of the process share one connection, one at a time."""
 
@@ -179,12 +188,23 @@ class SqliteDatabase(Database):
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._turns = Turns(path)
+        self._begin_log()
         self._engine = sa.create_engine(
             "sqlite://", creator=self._connect, poolclass=sa.pool.NullPool
         )
         self._connection: sa.Connection | None = None
         self._readers = threading.local()
         self._all_readers: list[sa.Connection] = []
+
+    def _begin_log(self) -> None:
+        """Give a new file its write-ahead log, which SQLite refuses to two who try at once."""
+        if not _is_logged(self.path):
+            with (
+                self._turns.turn(),
+                translated_errors(),
+                closing(sqlite3.connect(self.path)) as driver,
+            ):
+                driver.execute("PRAGMA journal_mode=WAL")
 
     def _connect(self) -> sqlite3.Connection:
         driver = sqlite3.connect(
