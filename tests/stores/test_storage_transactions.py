@@ -220,7 +220,8 @@ def test_deadlock_is_resolved_without_the_callers_noticing(
             thread.start()
         for thread in threads:
             thread.join()
-        assert len(tries) == 3
+        # Whoever runs again may be first at the row it gave up, and meet the other once more.
+        assert len(tries) > 2
         with database.read() as tx:
             coins = sa.select(purse.c.coins).order_by(purse.c.id)
             assert tx.run(coins).scalars().all() == [1, 2]
