@@ -1,6 +1,6 @@
-"""The envelope (CloudEvents 1.0) and the reader's position."""
+"""The envelope (CloudEvents 1.0), positions in logs, dead letters."""
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -43,7 +43,64 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True):
     position: Position
 
 
+PositionKind = Literal["sender", "reader", "replay", "follower", "floor"]
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """How somebody is getting on with a log: position, failures in a row, when to try again."""
+
+    kind: PositionKind
+    name: str
+    position: Position
+    at: int
+    until: Position | None = None
+    failures: int = 0
+    due_at: int = 0
+    error: str | None = None
+
+
+class Fact(msgspec.Struct, frozen=True, kw_only=True):
+    """How a subject stands now, as an event of this type would tell it: a line of a snapshot."""
+
+    type: str
+    subject: str
+    data: dict[str, Any]
+
+
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """An event set aside after its last try. `waiting` counts its subject's events behind it."""
+
+    id: str
+    event: Event
+    error: str
+    tries: int
+    received_at: int
+    waiting: int
+
+
 class PositionRefused(Refusal):
     """This is not a position of the event log."""
 
-    code = "position_invalid"
+    code: ClassVar[str] = "position_invalid"
+
+
+class PositionGone(Refusal):
+    """The log is no longer kept that far back; begin again with a snapshot."""
+
+    code: ClassVar[str] = "position_gone"
+
+
+class EventRefused(Refusal):
+    """This is not an event that can be stored."""
+
+    code: ClassVar[str] = "event_invalid"
+
+
+class DeadLetterUnknown(Refusal):
+    """There is no such dead letter."""
+
+    code: ClassVar[str] = "dead_letter_unknown"
+
+
+class TransportDown(Exception):
+    """The other side cannot be reached, or did not take what it was sent; try again later."""

@@ -6,6 +6,7 @@ import msgspec
 import sqlalchemy as sa
 
 from farebox.events import store
+from farebox.events.bell import BELL
 from farebox.events.model import (
     LARGEST_PAGE,
     SOURCE,
@@ -56,6 +57,7 @@ def publish(
         "payload": _encode(data).decode(),
     }
     tx.run(store.outbox.insert(), row)
+    tx.after_commit(BELL.ring)
     return event
 
 

@@ -1,0 +1,109 @@
+"""The inbox: stored once, applied once and in order; what fails waits alone."""
+
+import pytest
+
+from farebox.events.inbox import Inbox
+from farebox.events.rules import PAUSES_US
+from farebox.events.service_inbox import newer
+from tests.events.post import BILLING, PAID, done, event, make_done, states, take_all, write_down
+
+
+@pytest.fixture
+def broken():
+    """Return the ids of events on which the handler fails, until they are taken out."""
+    return set()
+
+
+@pytest.fixture
+def inbox(database, broken):
+    make_done(database)
+
+    def handle(tx, told):
+        write_down(tx, told)
+        if told.id in broken:
+            raise ValueError(f"cannot do {told.id}")
+
+    return Inbox(database, {(BILLING, PAID): handle})
+
+
+def test_an_event_is_applied_once_however_often_it_is_delivered(inbox, database):
+    take_all(inbox, [event("sub_1", 1), event("sub_1", 1)])
+    take_all(inbox, [event("sub_1", 1)])
+    assert done(database) == ["evt_sub_1_1"]
+
+
+def test_an_event_without_a_handler_is_passed(inbox, database):
+    take_all(inbox, [event("sub_1", 1, type="payment.rumoured")])
+    assert done(database) == []
+    assert states(database) == {"evt_sub_1_1": "passed"}
+
+
+def test_events_of_a_subject_are_applied_in_the_order_of_their_versions(inbox, database):
+    assert inbox.take([event("sub_1", 3), event("sub_2", 1)]) == ()
+    take_all(inbox, [event("sub_1", 2), event("sub_1", 1)])
+    assert done(database, "sub_1") == ["evt_sub_1_1", "evt_sub_1_2", "evt_sub_1_3"]
+
+
+def test_an_event_older_than_what_its_subject_has_seen_is_refused_as_stale(inbox, database):
+    take_all(inbox, [event("sub_1", 2)])
+    take_all(inbox, [event("sub_1", 1)])
+    assert done(database) == ["evt_sub_1_2"]
+    assert states(database)["evt_sub_1_1"] == "stale"
+
+
+def test_a_failed_event_is_rolled_back_and_its_subject_waits_while_others_go_on(
+    inbox, database, broken
+):
+    broken.add("evt_sub_1_1")
+    take_all(inbox, [event("sub_1", 1), event("sub_1", 2), event("sub_2", 1)])
+    assert done(database) == ["evt_sub_2_1"]
+
+
+def test_the_third_failure_makes_a_dead_letter(inbox, database, broken, clock):
+    broken.add("evt_sub_1_1")
+    take_all(inbox, [event("sub_1", 1)])
+    for pause in PAUSES_US:
+        clock.move(pause - 1)
+        assert inbox.step() == 0
+        assert states(database) == {"evt_sub_1_1": "waiting"}
+        clock.move(1)
+        assert inbox.step() == 1
+    assert states(database) == {"evt_sub_1_1": "dead"}
+    clock.move(10 * PAUSES_US[-1])
+    assert inbox.step() == 0
+
+
+def test_a_handler_that_recovers_in_time_leaves_no_dead_letter(inbox, database, broken, clock):
+    broken.add("evt_sub_1_1")
+    take_all(inbox, [event("sub_1", 1), event("sub_1", 2)])
+    broken.clear()
+    clock.move(PAUSES_US[0])
+    take_all(inbox, [])
+    assert done(database) == ["evt_sub_1_1", "evt_sub_1_2"]
+
+
+def test_what_cannot_be_stored_comes_back_with_what_follows_it_of_its_subject(inbox, database):
+    events = [event("sub_1", 1, id="a\0b"), event("sub_1", 2), event("sub_2", 1)]
+    assert inbox.take(events) == ("a\0b", "evt_sub_1_2")
+    take_all(inbox, [])
+    assert done(database) == ["evt_sub_2_1"]
+
+
+def test_with_patience_a_later_event_waits_for_the_one_before(inbox, database, clock):
+    patient = Inbox(database, inbox._handlers, patience_us=30_000_000)
+    take_all(patient, [event("sub_1", 2), event("sub_1", 3)])
+    assert done(database) == []
+    take_all(patient, [event("sub_1", 1)])
+    assert done(database) == ["evt_sub_1_1", "evt_sub_1_2", "evt_sub_1_3"]
+    take_all(patient, [event("sub_1", 5)])
+    assert len(done(database)) == 3
+    clock.move(30_000_000)
+    take_all(patient, [])
+    assert done(database)[3:] == ["evt_sub_1_5"]
+
+
+def test_a_copy_takes_only_what_is_newer_than_what_it_holds(database):
+    def tell(version):
+        return database.run(lambda tx: newer(tx, event("sub_1", version), copy="plans"))
+
+    assert [tell(version) for version in (2, 1, 2, 3)] == [True, False, False, True]
