@@ -16,7 +16,15 @@ from farebox.kernel.refusals import ValueRefused
 from farebox.ledger import store
 from farebox.ledger.accounts import BucketBook
 from farebox.ledger.loading import Memory
-from farebox.ledger.model import BucketUnknown, CursorUnknown, Kind, Look, Source
+from farebox.ledger.model import (
+    FOREVER,
+    AccountKind,
+    BucketUnknown,
+    CursorUnknown,
+    Kind,
+    Look,
+    Source,
+)
 from farebox.ledger.service import Ledger, request
 from farebox.storage import Tx
 
@@ -131,6 +139,31 @@ def bucket_view(ledger: Ledger, tx: Tx, bucket_id: int) -> BucketView:
         entries=bucket.entries,
         grants=grants,
     )
+
+
+def last_grant(tx: Tx, bucket_id: int, now: int) -> tuple[int | None, int | None]:
+    """Return amount and end of the grant of a bucket that ends next after now, used up or not.
+
+    Both are None where there is none; the end is None for one without an end.
+    """
+    account = store.account
+    here = (
+        account.c.bucket == bucket_id,
+        account.c.kind == AccountKind.GRANT.value,
+        account.c.floor == 0,
+        account.c.starts_at <= now,
+        account.c.expires_at > now,
+    )
+    found = tx.one(
+        sa.select(account.c.credits_posted, account.c.expires_at)
+        .where(*here)
+        .order_by(account.c.id.desc())
+        .limit(1)
+    )
+    if found is None:
+        return None, None
+    ends_at = int(found.expires_at)
+    return int(found.credits_posted), None if ends_at >= FOREVER else ends_at
 
 
 def history(

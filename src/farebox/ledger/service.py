@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from farebox.kernel import ids
 from farebox.kernel.amounts import Asset, checked_amount
-from farebox.kernel.periods import Unit, check_terms
+from farebox.kernel.periods import Unit, check_terms, period_at
 from farebox.kernel.refusals import TryAgain, ValueRefused
 from farebox.ledger import store
 from farebox.ledger.books import Balances, Books, NeedMore
@@ -20,13 +20,16 @@ from farebox.ledger.model import (
     FOREVER,
     UNLIMITED,
     AccountKind,
+    Applied,
     AssetDiffers,
     AssetUnknown,
     BucketUnknown,
     Command,
+    Grant,
     GrantState,
     Look,
     Outcome,
+    Refused,
     Request,
     Sink,
     Source,
@@ -162,23 +165,35 @@ class Ledger:
         class_: int = 0,
         rollover: int = 0,
         ends_at: int = FOREVER,
+        begins_at: int | None = None,
     ) -> int:
         """Let a bucket get a grant each period; it ends with the period, up to `rollover` goes on.
 
         Refuses (`value_invalid`) terms that name no period, an end that is not after the anchor.
         The first touch of the bucket in a period makes the period's grant, exactly once. An
         anchor may lie in the past: periods that have begun since are granted from now on, and
-        what was said of the past stays true.
+        what was said of the past stays true. With `begins_at` (now or later) the first grant is
+        that of the period which holds this instant, valid from then on; the anchor is before it.
         """
         checked_amount(amount)
         checked_amount(rollover, least=0)
         check_terms(unit, unit_count, zone)
         if not anchor_at < ends_at <= FOREVER:
             raise ValueRefused("a recurrence ends after it begins")
-        self.apply(tx, [request(Look(sources=(Source(bucket),), amount=0))])
-        books = store.lock_buckets(tx, [bucket], lock=True)
-        if not books:
-            raise BucketUnknown
+        first = None
+        if begins_at is not None:
+            first = period_at(unit, unit_count, anchor_at, zone, begins_at)
+            if first is None or not begins_at < ends_at:
+                raise ValueRefused("a recurrence begins after its anchor and before its end")
+            end = min(first.end_us, ends_at)
+            grant = Grant(
+                bucket=bucket, amount=amount, priority=priority, class_=class_,
+                starts_at=begins_at, expires_at=end,
+            )  # fmt: skip
+            outcome = self.apply(tx, [request(grant)])[0][0]
+            if not isinstance(outcome, Applied):
+                raise ValueRefused(f"the bucket takes no grant now: {outcome.code}")
+        self._settle(tx, bucket)
         number = self._mint()
         tx.run(
             store.schedule.insert(),
@@ -188,12 +203,38 @@ class Ledger:
                 "priority": priority, "class": class_, "rollover": rollover, "ends_at": ends_at,
             },
         )  # fmt: skip
-        wake = min(anchor_at, books[0].next_event_at)
+        if first is not None:
+            # The first grant is the period's from now on; the next one follows where it ends.
+            newest = store.newest_grant(tx, bucket)
+            here = store.account.c.id == newest
+            of_period = {"schedule": number, "period": first.index}
+            tx.run(store.account.update().where(here).values(of_period))
+        self._reschedule(tx, bucket, anchor_at if first is None else FOREVER)
+        return number
+
+    def end_schedules(self, tx: Tx, bucket: int) -> None:
+        """Let nothing recur on a bucket from now on; what was granted stays until its own end."""
+        self._settle(tx, bucket)
+        here = (store.schedule.c.bucket == bucket, store.schedule.c.ends_at > tx.now_us)
+        tx.run(store.schedule.update().where(*here).values(ends_at=tx.now_us))
+        self._reschedule(tx, bucket, FOREVER)
+
+    def _settle(self, tx: Tx, bucket: int) -> None:
+        """Write what has fallen due on a bucket; refuses an unknown one (`bucket_unknown`)."""
+        outcome = self.apply(tx, [request(Look(sources=(Source(bucket),), amount=0))])[0][0]
+        if isinstance(outcome, Refused) and outcome.code == "bucket_unknown":
+            raise BucketUnknown
+
+    def _reschedule(self, tx: Tx, bucket: int, wake_at: int) -> None:
+        """Tell everybody who remembers a bucket that its schedules have changed."""
+        books = store.lock_buckets(tx, [bucket], lock=True)
+        if not books:
+            raise BucketUnknown
+        wake = min(wake_at, books[0].next_event_at)
         version = books[0].version
         row = (bucket, version, version + 1, wake, max(books[0].last_at, tx.now_us))
         changes = ("version", "next_event_at", "last_at")
         tx.update_many(store.account, changes, [row], key=("id", "version"))
-        return number
 
     # -- commands --------------------------------------------------------------------------------
 

@@ -190,6 +190,12 @@ def _load_schedules(tx: Tx, books: dict[int, BucketBook], due: Sequence[int]) ->
         )  # fmt: skip
 
 
+def newest_grant(tx: Tx, bucket: int) -> int:
+    """Return the id of the grant that a bucket got last."""
+    here = sa.and_(account.c.bucket == bucket, account.c.kind == AccountKind.GRANT.value)
+    return int(tx.run(sa.select(sa.func.max(account.c.id)).where(here)).scalar_one())
+
+
 def load_named_grants(tx: Tx, books: Books, ids: Iterable[int]) -> None:
     """Load grants by id, closed ones too: for reversals, voids and holds' parts."""
     wanted = [

@@ -11,7 +11,11 @@ GrantClass = Literal["included", "purchased"]
 
 
 class Bucket(msgspec.Struct, frozen=True, kw_only=True):
-    """A bucket's record: what it holds and whose it is. `id` is the ledger's."""
+    """A bucket's record: what it holds and whose it is. `id` is the ledger's.
+
+    `origin` is the subscription or entitlement that brought it; None was opened by itself. On an
+    `overage` bucket is counted what goes above a quota, without a limit.
+    """
 
     id: int
     product: str
@@ -20,6 +24,8 @@ class Bucket(msgspec.Struct, frozen=True, kw_only=True):
     priority: int
     label: str
     created_at: int
+    origin: str | None = None
+    overage: bool = False
 
 
 class Balance(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,12 +108,17 @@ class MemberCap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BucketSource(msgspec.Struct, frozen=True, kw_only=True):
-    """A bucket that a consumer may draw on, with the bucket of the consumer's cap on it."""
+    """A bucket that a consumer may draw on, with the bucket of the consumer's cap on it.
+
+    What has an `origin` may be drawn only while that gives access: see the subscription.
+    """
 
     bucket: int
     product: str
     holder: str
     cap: int | None
+    origin: str | None = None
+    overage: bool = False
 
 
 class ServicePlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -6,7 +6,6 @@ advances the holder's revision; amounts do not, because the ledger decides on th
 
 from collections.abc import Sequence
 
-import msgspec
 import sqlalchemy as sa
 
 from farebox.access.buckets import store
@@ -60,13 +59,16 @@ def create_bucket(
     label: str = "",
     grant: Terms | None = None,
     credit_limit: int = 0,
+    origin: str | None = None,
+    overage: bool = False,
 ) -> Bucket:
     """Open a bucket of a product for a consumer or a group, with a first grant if one is given.
 
     Refuses an archived product (`product_archived`), unknown ones, and a device as holder
-    (`device_draws_as_owner`). The bucket may go down to minus `credit_limit`.
+    (`device_draws_as_owner`). The bucket may go down to minus `credit_limit`. What `origin` (a
+    subscription, an entitlement) promised was sold before, so an archived product gets that.
     """
-    if read_product(tx, product).state == "archived":
+    if read_product(tx, product).state == "archived" and origin is None:
         raise ProductArchived
     checked_amount(credit_limit, least=0)
     if holder_kind == "group":
@@ -82,8 +84,10 @@ def create_bucket(
         priority=checked_priority(priority),
         label=checked_text(label, "a label", longest=LONGEST_LABEL, least=0),
         created_at=tx.now_us,
+        origin=origin,
+        overage=overage,
     )
-    tx.run(store.bucket.insert(), msgspec.structs.asdict(made))
+    tx.run(store.bucket.insert(), store.row_of(made))
     _ledger.advance_revision(tx, holder)
     record(tx, actor, "bucket.created", ids.show("bkt", number), after=made)
     if grant is not None:
@@ -238,22 +242,37 @@ def balance_at(tx: Tx, bucket_id: int, at: int) -> int:
 def sources_of(tx: Tx, *, consumer: str, holders: Sequence[str]) -> tuple[BucketSource, ...]:
     """Return the buckets of holders in the order in which they are drawn, with the caps on them.
 
-    That is the order of `holders`, then by priority, then by age.
+    That is the order of `holders`, then by priority, then by age; what counts overage comes after
+    everything else, because it never runs out.
     """
     bucket, cap = store.bucket, store.cap
     capped = sa.and_(cap.c.bucket == bucket.c.id, cap.c.consumer == consumer)
     statement = (
-        sa.select(bucket.c.id, bucket.c.product, bucket.c.holder, cap.c.cap_bucket)
+        sa.select(
+            bucket.c.id,
+            bucket.c.product,
+            bucket.c.holder,
+            bucket.c.origin,
+            bucket.c.overage,
+            cap.c.cap_bucket,
+        )
         .select_from(bucket.outerjoin(cap, capped))
         .where(bucket.c.holder.in_(holders))
         .order_by(bucket.c.priority, bucket.c.id)
     )
     found = [
-        BucketSource(bucket=row.id, product=row.product, holder=row.holder, cap=row.cap_bucket)
+        BucketSource(
+            bucket=row.id,
+            product=row.product,
+            holder=row.holder,
+            cap=row.cap_bucket,
+            origin=row.origin,
+            overage=bool(row.overage),
+        )
         for row in tx.run(statement)
     ]
     # Sorting keeps the order of equals, which is that of the statement.
-    return tuple(sorted(found, key=lambda source: holders.index(source.holder)))
+    return tuple(sorted(found, key=lambda source: (source.overage, holders.index(source.holder))))
 
 
 def _freeze(tx: Tx, actor: Actor, bucket_id: int, *, frozen: bool) -> BucketView:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import sqlalchemy as sa
 
 from farebox.access.buckets.model import Bucket, ServicePlan
@@ -16,7 +17,7 @@ def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
 _INT, _TEXT = sa.BigInteger, sa.Text
 bucket = _table(
     "bucket_record", id=_INT, product=_TEXT, holder_kind=_TEXT, holder=_TEXT, priority=_INT,
-    label=_TEXT, created_at=_INT,
+    label=_TEXT, created_at=_INT, origin=_TEXT, overage=_INT,
 )  # fmt: skip
 cap = _table("member_cap", bucket=_INT, consumer=_TEXT, cap_bucket=_INT, amount=_INT, given=_INT)
 plan = _table(
@@ -35,7 +36,14 @@ def bucket_of(row: sa.Row[Any]) -> Bucket:
         priority=row.priority,
         label=row.label,
         created_at=row.created_at,
+        origin=row.origin,
+        overage=bool(row.overage),
     )
+
+
+def row_of(one: Bucket) -> dict[str, Any]:
+    """Return a bucket's record as a row."""
+    return {**msgspec.structs.asdict(one), "overage": int(one.overage)}
 
 
 def plan_of(row: sa.Row[Any]) -> ServicePlan:
