@@ -69,12 +69,12 @@ def test_a_product_that_cannot_be_is_refused(database, wrong):
 
 def test_a_product_is_changed_archived_told_and_audited(database):
     product(database)
-    run(database, catalog.update_product, ADA, "films", name="Premieres", type="rental")
+    run(database, catalog.update_product, ADA, "films", name="Premieres", type="one_off")
     run(database, catalog.archive_product, ADA, "films")
     gone = run(database, catalog.archive_product, ADA, "films")
     assert (gone.name, gone.type, gone.unit, gone.state) == (
         "Premieres",
-        "rental",
+        "one_off",
         "use",
         "archived",
     )

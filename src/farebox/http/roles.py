@@ -62,6 +62,8 @@ ROLES: Final[Mapping[str, Entry]] = {
     "readProduct": _READ_OWN,
     "updateProduct": Entry(Permission.PRODUCTS),
     "archiveProduct": Entry(Permission.PRODUCTS),
+    "replaceProduct": Entry(Permission.PRODUCTS),
+    "searchProducts": _READ_OWN,
     # Buckets.
     "createBucket": Entry(Permission.BUCKETS),
     "listBuckets": _READ_OWN,
