@@ -51,7 +51,7 @@ class Model(Belongings):
 
     def sources(self, command: Answer, now: int) -> Any:
         """Return the instant, what each source gives by itself, and why one gives less."""
-        pots = [pot for source in command["sources"] for pot in source if pot is not None]
+        pots = [pot for source in command["sources"] for pot in source[:2] if pot is not None]
         if any(pot not in self.pots for pot in pots):
             return refused("bucket_unknown")
         if not pots:
@@ -65,13 +65,13 @@ class Model(Belongings):
         return at
 
     def stopped(self, source: Any) -> bool:
-        return any(pot is not None and self.pots[pot].frozen for pot in source)
+        return any(pot is not None and self.pots[pot].frozen for pot in source[:2])
 
     def give(self, source: Any, spoken: list[int]) -> tuple[int, str | None]:
         """Return what a source gives beside the units already spoken for, and its complaint."""
         if self.stopped(source):
             return 0, "bucket_frozen"
-        pot, cap = source
+        pot, cap = source[:2]
         room = max(self.room(pot) - spoken.count(pot), 0)
         if cap is None:
             return room, None
@@ -85,8 +85,12 @@ class Model(Belongings):
             amount, why = self.give(source, spoken)
             complaint = complaint or why
             gives.append(amount)
-            spoken += [pot for pot in source if pot is not None] * min(amount, 5000)
+            spoken += [pot for pot in source[:2] if pot is not None] * min(amount, 5000)
         return gives, complaint
+
+    def shown(self, source: Any, amount: int) -> int:
+        """Return what of an amount is called available: nothing of a spare source's."""
+        return 0 if source[2:] else amount
 
     def use(self, command: Answer, now: int) -> Answer:
         at = self.sources(command, now)
@@ -95,21 +99,23 @@ class Model(Belongings):
         gives, complaint = self.plan_use(command)
         wanted = amount = command["amount"]
         first = command["sources"][0][0]
+        available = sum(map(self.shown, command["sources"], gives))
         if amount > sum(gives):
             if not command["at_most"]:
-                return denied(complaint or "bucket_empty", sum(gives), first)
+                return denied(complaint or "bucket_empty", available, first)
             amount = sum(gives)
         blocks: list[tuple[list[Lot], list[Lot]]] = []
         left = amount
         for source, most in zip(command["sources"], gives, strict=True):
             part = min(most, left)
             left -= part
+            available -= self.shown(source, part)
             mains = self.draw(source[0], part, at, "usage")
             blocks.append((mains, self.draw(source[1], part, at, "cap")))
         self.remember_taken(command, blocks)
         units = [lot for mains, _ in blocks for lot in mains]
         return {
-            "is": "applied", "at": at, "amount": amount, "available": sum(gives) - amount,
+            "is": "applied", "at": at, "amount": amount, "available": available,
             "bucket": units[0].bucket if units else first, "final": amount < wanted,
             "drawn": runs(units),
         }  # fmt: skip
@@ -136,9 +142,10 @@ class Model(Belongings):
             return at
         gives, complaint = self.plan_use(command)
         first = command["sources"][0][0]
+        available = sum(map(self.shown, command["sources"], gives))
         if sum(gives) < command["amount"]:
-            return denied(complaint or "bucket_empty", sum(gives), first)
-        return {"is": "applied", "amount": 0, "available": sum(gives), "bucket": first}
+            return denied(complaint or "bucket_empty", available, first)
+        return {"is": "applied", "amount": 0, "available": available, "bucket": first}
 
     # -- holds -----------------------------------------------------------------------------------
 
@@ -152,19 +159,21 @@ class Model(Belongings):
         able = [place for place, give in enumerate(gives) if give >= amount]
         if not able and not command["at_most"]:
             complaint = next((why for _, why in found if why), None)
-            return denied(complaint or "bucket_empty", max(gives), command["sources"][0][0])
+            most = max(map(self.shown, command["sources"], gives))
+            return denied(complaint or "bucket_empty", most, command["sources"][0][0])
         if not able:
             able = [place for place, give in enumerate(gives) if give > 0]
             able += [p for p, source in enumerate(command["sources"]) if not self.stopped(source)]
             amount = gives[able[0]]
-        pot, cap = command["sources"][able[0]]
+        source = command["sources"][able[0]]
+        pot, cap = source[:2]
         ttl = command["ttl"]
         ends = FOREVER if ttl is None else at + ttl
         terms = (command["on_expiry"], command["over"], "usage")
         self.reserve(Promise(command["id"], pot, cap, amount, at, ends, *terms), at)
         return {
-            "is": "applied", "at": at, "amount": amount, "available": gives[able[0]] - amount,
-            "bucket": pot, "hold": command["id"], "final": amount < command["amount"],
+            "is": "applied", "at": at, "amount": amount,
+            "available": self.shown(source, gives[able[0]] - amount), "bucket": pot, "hold": command["id"], "final": amount < command["amount"],
             "expires_at": None if ttl is None else ends,
         }  # fmt: skip
 

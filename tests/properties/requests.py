@@ -32,6 +32,8 @@ _source_lists = st.sampled_from([
     [(2, 3)], [(0, None), (1, None)], [(0, None), (2, 3)], [(2, 3), (0, None)],
     [(1, None), (2, 3), (0, None)], [(0, None), (0, None)], [(2, 3), (2, None)],
     [(0, None), (4, None)], [(9, None)], [(0, None), (9, None)], [],
+    [(0, None), (1, None, True)], [(2, 3), (1, None, True)], [(0, None, True)],
+    [(2, 3, True), (0, None)],
 ])  # fmt: skip
 
 

@@ -176,7 +176,7 @@ class LedgerStory(RuleBasedStateMachine):
         do = command["do"]
         if "sources" in command:
             command["sources"] = [
-                tuple(None if place is None else self.pot(place) for place in source)
+                (*(None if place is None else self.pot(place) for place in source[:2]), *source[2:])
                 for source in command["sources"]
             ]
         for name in {"bucket", "target"} & command.keys():

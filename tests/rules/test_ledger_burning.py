@@ -10,6 +10,7 @@ from farebox.ledger.model import (
     Applied,
     Denied,
     Grant,
+    Hold,
     Kind,
     Look,
     Move,
@@ -193,6 +194,47 @@ def test_use_draws_on_its_sources_in_order(
     else:
         given = [5 - world.room(own), 10 - world.room(group), 4 - world.room(cap)]
         assert given == expected
+
+
+# fmt: off
+# A quota of 5 and what is counted above it (7 in all): amount, what each gave, what is available.
+ABOVE = [
+    ("within the quota",         3,  [3, 0], 2),
+    ("all of the quota",         5,  [5, 0], 0),
+    ("above it",                 9,  [5, 4], 0),
+    ("all there is",             12, [5, 7], 0),
+    ("more than all",            13, None,   5),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize(("amount", "gave", "available"), cases(ABOVE))
+def test_spare_source_is_drawn_in_its_turn_but_never_called_available(
+    world: World, amount: int, gave: list[int] | None, available: int
+) -> None:
+    quota, above = world.bucket(5), world.bucket(credit=7)
+    sources = (Source(quota), Source(above, spare=True))
+    seen = world.do(Look(sources=sources, amount=amount))
+    outcome = world.do(Use(sources=sources, amount=amount))
+    assert isinstance(outcome, Denied) == (gave is None)
+    assert outcome.available == available
+    assert [5 - world.room(quota), 7 - world.room(above)] == (gave or [0, 0])
+    assert isinstance(seen, Denied) == (gave is None)
+    assert seen.available == 5
+
+
+def test_hold_on_a_spare_source_leaves_nothing_available(world: World) -> None:
+    sources = (Source(world.bucket(5)), Source(world.bucket(credit=7), spare=True))
+    assert world.do(Hold(sources=sources, amount=6)).available == 0
+    assert world.do(Hold(sources=sources, amount=6)) == Denied(
+        code="bucket_empty", available=5, bucket=sources[0].bucket
+    )
+
+
+def test_spare_source_alone_has_nothing_available(world: World) -> None:
+    sources = (Source(world.bucket(credit=7), spare=True),)
+    assert world.do(Use(sources=sources, amount=3)).available == 0
+    assert world.do(Use(sources=sources, amount=5)).code == "bucket_empty"
 
 
 def test_amount_is_of_one_asset(world: World) -> None:

@@ -115,6 +115,24 @@ def test_guard_of_another_revision_is_stale_unless_the_key_is_known(world: World
     assert world.room(bucket) == 6
 
 
+def test_what_changes_by_itself_is_stale_from_its_instant_on(world: World) -> None:
+    bucket = world.bucket(10)
+
+    def asking(key: bytes | None = None) -> Request:
+        return Request(
+            commands=(using(bucket, 4),), operations=(world.mint(),), digest=key,
+            fingerprint=key, until=1000,
+        )  # fmt: skip
+
+    world.now = 999
+    (used,) = world.batch(asking(b"k"))[0]
+    assert isinstance(used, Applied)
+    world.now = 1000
+    assert world.batch(asking())[0][0].code == "stale"  # type: ignore[union-attr]
+    assert world.batch(asking(b"k"))[0] == (used,)
+    assert world.room(bucket) == 6
+
+
 # -- linked commands -----------------------------------------------------------------------------
 
 

@@ -85,6 +85,8 @@ def _answer(books: Books, request: Request, now: int) -> tuple[Outcome, ...]:
     for subject, revision in request.guards:
         if books.revisions.get(subject, 0) != revision:
             return (_STALE,) * len(request.commands)
+    if now >= request.until:
+        return (_STALE,) * len(request.commands)
     if len(request.commands) == 1:
         outcomes: tuple[Outcome, ...] = (
             _step(books, request.commands[0], request.operations[0], now),

@@ -19,6 +19,7 @@ from farebox.ledger.model import (
     Refused,
     Release,
     Sink,
+    Source,
     sink_id,
 )
 from farebox.ledger.uses import (
@@ -54,7 +55,10 @@ def hold(books: Books, command: Hold, operation: int, now: int) -> Outcome:
     place = next((index for index, room in enumerate(found) if room >= amount), None)
     if place is None:
         if not command.at_most:
-            return denial(offered.reason, max(found), command.sources[0].bucket)
+            most = max(
+                _shown(each, room) for each, room in zip(command.sources, found, strict=True)
+            )
+            return denial(offered.reason, most, command.sources[0].bucket)
         usable = [i for i, source in enumerate(command.sources) if not is_frozen(books, source)]
         place = next((index for index in usable if found[index] > 0), usable[0])
         amount = found[place]
@@ -76,11 +80,16 @@ def hold(books: Books, command: Hold, operation: int, now: int) -> Outcome:
         at=at,
         bucket=bucket.id,
         amount=amount,
-        available=found[place] - amount,
+        available=_shown(source, found[place] - amount),
         hold=operation,
         expires_at=None if expires_at == FOREVER else expires_at,
         final=amount < command.amount,
     )
+
+
+def _shown(source: Source, room: int) -> int:
+    """Return what a source has available: a spare one gives, but is never called available."""
+    return 0 if source.spare else room
 
 
 def ending(at: int, ttl_us: int) -> int:

@@ -75,6 +75,7 @@ class Sink(IntEnum):
     RECEIVABLE = 4
     TRANSIT = 5
     CAP = 6  # what members' caps count; never part of usage
+    REPORTED = 7  # what was used elsewhere and reported: its record counts it, not the journal
 
 
 def sink_id(asset: int, sink: Sink) -> int:
@@ -90,11 +91,13 @@ class Source(msgspec.Struct, frozen=True, array_like=True):
     """Where a use may draw: a bucket, and a second bucket that caps how much of it.
 
     The cap is a bucket of its own (a member's share of a group's bucket); what is drawn from the
-    bucket is drawn from the cap as well.
+    bucket is drawn from the cap as well. A `spare` source counts what goes beyond a quota: it is
+    drawn in its turn, but what it gives is never called available.
     """
 
     bucket: int
     cap: int | None = None
+    spare: bool = False
 
 
 class Grant(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="grant"):
@@ -265,7 +268,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
 
     `operations` are ids minted before queueing, one a command. `digest` (16 bytes over caller and
     key) and `fingerprint` (16 bytes over the payload) are both set or both None. `guards` name
-    subjects with the revision their caller has seen; another one answers `Refused("stale")`.
+    subjects with the revision their caller has seen; another one answers `Refused("stale")`, and so
+    does a decision at or after `until`, when what the caller has seen changes by itself.
     """
 
     commands: tuple[Command, ...]
@@ -273,6 +277,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     digest: bytes | None = None
     fingerprint: bytes | None = None
     guards: tuple[tuple[str, int], ...] = ()
+    until: int = FOREVER
 
 
 class Remembered(msgspec.Struct, frozen=True):

@@ -68,7 +68,7 @@ def stopped(bucket: BucketBook) -> Outcome | None:
 def use(books: Books, command: Use, operation: int, now: int) -> Outcome:
     """Draw an amount; see `model.Use`."""
     sources = command.sources
-    if len(sources) != 1 or sources[0].cap is not None:
+    if len(sources) != 1 or sources[0].cap is not None or sources[0].spare:
         return _use_many(books, command, operation, now)
     # The usual case, one bucket without a cap, kept straight: it is the hot path.
     bucket = opened(books, sources[0].bucket, now)
@@ -216,15 +216,21 @@ def denial(reason: Denied | None, available: int, bucket: int | None) -> Denied:
     return Denied(code=code, available=available, bucket=bucket)
 
 
+def counted(sources: tuple[Source, ...], rooms: list[int]) -> int:
+    """Return what is available of what sources give: a spare source gives, but is not counted."""
+    return sum(room for source, room in zip(sources, rooms, strict=True) if not source.spare)
+
+
 def _use_many(books: Books, command: Use, operation: int, now: int) -> Outcome:
     offered = offer(books, command.sources, now, together=True)
     if not isinstance(offered, Offer):
         return offered
     total = sum(offered.rooms)
+    available = counted(command.sources, offered.rooms)
     amount = command.amount
     if amount > total:
         if not command.at_most:
-            return denial(offered.reason, total, command.sources[0].bucket)
+            return denial(offered.reason, available, command.sources[0].bucket)
         amount = total
     drawn: tuple[tuple[int, int, int], ...] = ()
     line = 0
@@ -234,6 +240,8 @@ def _use_many(books: Books, command: Use, operation: int, now: int) -> Outcome:
         if not part:
             continue
         left -= part
+        if not source.spare:
+            available -= part
         taken = draw(
             books, books.buckets[source.bucket], part, command, operation, line, offered.at
         )
@@ -247,7 +255,7 @@ def _use_many(books: Books, command: Use, operation: int, now: int) -> Outcome:
         at=offered.at,
         bucket=drawn[0][0] if drawn else command.sources[0].bucket,
         amount=amount,
-        available=total - amount,
+        available=available,
         final=amount < command.amount,
         drawn=drawn,
     )
@@ -258,11 +266,11 @@ def look(books: Books, command: Look, operation: int, now: int) -> Outcome:
     offered = offer(books, command.sources, now, together=True)
     if not isinstance(offered, Offer):
         return offered
-    total = min(sum(offered.rooms), MAX_AMOUNT)
+    available = min(counted(command.sources, offered.rooms), MAX_AMOUNT)
     bucket = command.sources[0].bucket
-    if total < command.amount:
-        return denial(offered.reason, total, bucket)
-    return Applied(operation=operation, at=now, bucket=bucket, amount=0, available=total)
+    if sum(offered.rooms) < command.amount:
+        return denial(offered.reason, available, bucket)
+    return Applied(operation=operation, at=now, bucket=bucket, amount=0, available=available)
 
 
 def usage_sink(bucket: BucketBook) -> int:
