@@ -173,7 +173,8 @@ class Model(Belongings):
         self.reserve(Promise(command["id"], pot, cap, amount, at, ends, *terms), at)
         return {
             "is": "applied", "at": at, "amount": amount,
-            "available": self.shown(source, gives[able[0]] - amount), "bucket": pot, "hold": command["id"], "final": amount < command["amount"],
+            "available": self.shown(source, gives[able[0]] - amount), "bucket": pot,
+            "hold": command["id"], "final": amount < command["amount"],
             "expires_at": None if ttl is None else ends,
         }  # fmt: skip
 
