@@ -60,7 +60,8 @@ class Services:
 
     `components` are those whose migrations make `database` ready. `authenticate` says whose
     credential this is, or None; it may block, and its answer is not older than the call.
-    `issuer` is the name under which access keys are signed.
+    `issuer` is the name under which access keys are signed. `private_webhooks` lets webhooks go to
+    addresses of one's own network.
     """
 
     database: Database
@@ -70,6 +71,7 @@ class Services:
     authenticate: Callable[[str], Principal | None]
     issuer: str
     metrics: Metrics
+    private_webhooks: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,7 @@ STATUS: Final[Mapping[str, int]] = {
     "fields_invalid": 422,
     "position_invalid": 422,
     "value_invalid": 422,
+    "webhook_address_refused": 422,
     "feature_value_invalid": 422,
     "quota_refused": 422,
     "idempotency_key_reused": 422,
@@ -56,6 +57,8 @@ STATUS: Final[Mapping[str, int]] = {
     "plan_unknown": 404,
     "product_unknown": 404,
     "service_plan_unknown": 404,
+    "webhook_delivery_unknown": 404,
+    "webhook_unknown": 404,
     # It is there, and its state stands in the way.
     "already_redeemed": 409,
     "add_on_refused": 409,
@@ -86,6 +89,8 @@ STATUS: Final[Mapping[str, int]] = {
     "reversal_exceeds": 409,
     "time_out_of_range": 409,
     "too_many_groups": 409,
+    "too_many_webhooks": 409,
+    "webhook_disabled": 409,
     "access_key_expired": 410,
     # Denials.
     "bucket_empty": 402,

@@ -106,4 +106,15 @@ ROLES: Final[Mapping[str, Entry]] = {
     "rotateSigningKey": Entry(Permission.SECRETS),
     "listAudit": Entry(Permission.READ_AUDIT),
     "listEvents": Entry(Permission.READ_EVENTS),
+    # Webhooks.
+    "createWebhook": Entry(Permission.WEBHOOKS),
+    "listWebhooks": Entry(Permission.WEBHOOKS),
+    "readWebhook": Entry(Permission.WEBHOOKS),
+    "updateWebhook": Entry(Permission.WEBHOOKS),
+    "disableWebhook": Entry(Permission.WEBHOOKS),
+    "enableWebhook": Entry(Permission.WEBHOOKS),
+    "rotateWebhookSecret": Entry(Permission.WEBHOOKS),
+    "listDeliveries": Entry(Permission.WEBHOOKS),
+    "listAttempts": Entry(Permission.WEBHOOKS),
+    "resendDelivery": Entry(Permission.WEBHOOKS),
 }

@@ -47,6 +47,7 @@ class Permission(StrEnum):
     ACCOUNTS = "accounts"
     OPERATORS = "operators"
     SECRETS = "secrets"
+    WEBHOOKS = "webhooks"
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

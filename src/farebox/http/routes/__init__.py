@@ -15,6 +15,7 @@ from farebox.http.routes import (
     plans,
     products,
     usages,
+    webhooks,
 )
 
 HANDLERS: Final = (
@@ -30,4 +31,5 @@ HANDLERS: Final = (
     *accounts.HANDLERS,
     *operators.HANDLERS,
     *events.HANDLERS,
+    *webhooks.HANDLERS,
 )

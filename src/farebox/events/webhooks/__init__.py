@@ -1,0 +1,1 @@
+"""Outgoing webhooks: who gets which events, what was sent and what came of it."""
