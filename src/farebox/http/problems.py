@@ -35,8 +35,6 @@ STATUS: Final[Mapping[str, int]] = {
     "position_invalid": 422,
     "value_invalid": 422,
     "webhook_address_refused": 422,
-    "feature_value_invalid": 422,
-    "quota_refused": 422,
     "idempotency_key_reused": 422,
     # What is named is not there, or not the caller's to see.
     "account_unknown": 404,
@@ -85,6 +83,9 @@ STATUS: Final[Mapping[str, int]] = {
     "plan_archived": 409,
     "plan_taken": 409,
     "product_is_add_on": 409,
+    "feature_value_invalid": 409,
+    "quota_refused": 409,
+    "terms_refused": 409,
     "version_passed": 409,
     "reversal_exceeds": 409,
     "time_out_of_range": 409,

@@ -64,6 +64,18 @@ ROLES: Final[Mapping[str, Entry]] = {
     "archiveProduct": Entry(Permission.PRODUCTS),
     "replaceProduct": Entry(Permission.PRODUCTS),
     "searchProducts": _READ_OWN,
+    # Features and plans.
+    "createFeature": Entry(Permission.PRODUCTS),
+    "listFeatures": _READ_OWN,
+    "readFeature": _READ_OWN,
+    "updateFeature": Entry(Permission.PRODUCTS),
+    "archiveFeature": Entry(Permission.PRODUCTS),
+    "createPlan": Entry(Permission.PLANS),
+    "listPlans": _READ_OWN,
+    "readPlan": _READ_OWN,
+    "listPlanVersions": _READ_OWN,
+    "changePlan": Entry(Permission.PLANS),
+    "archivePlan": Entry(Permission.PLANS),
     # Buckets.
     "createBucket": Entry(Permission.BUCKETS),
     "listBuckets": _READ_OWN,

@@ -9,7 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 import structlog
 
-from farebox.access.catalog.service import ensure_product
+from farebox.access.catalog.service import ensure_product, fill_search
 from farebox.access.consumers.service_tokens import TokenVerifier
 from farebox.access.flows.callers import Callers
 from farebox.access.flows.decide import Decider
@@ -175,6 +175,7 @@ def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
         service_signing.ensure_signing_key(tx)
         key = service_operators.first_admin(tx, settings.admin_key)
         ensure_product(tx, code=ACCMAN, name="AccMan credit", unit="credit")
+        fill_search(tx)
     if key is not None:
         tell(key)
 

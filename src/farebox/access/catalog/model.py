@@ -220,9 +220,15 @@ class PlanArchived(Refusal):
 
 
 class QuotaRefused(Refusal):
-    """The plan's quotas or rate limits contradict themselves or each other."""
+    """The quotas and rate limits of a plan contradict neither themselves nor each other."""
 
     code: ClassVar[str] = "quota_refused"
+
+
+class TermsRefused(Refusal):
+    """What is given contradicts itself."""
+
+    code: ClassVar[str] = "terms_refused"
 
 
 class VersionPassed(Refusal):

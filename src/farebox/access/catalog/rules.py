@@ -29,6 +29,7 @@ from farebox.access.catalog.model import (
     Quota,
     QuotaRefused,
     RateLimit,
+    TermsRefused,
 )
 from farebox.kernel.amounts import MAX_AMOUNT, checked_amount, is_amount
 from farebox.kernel.periods import check_terms
@@ -41,7 +42,7 @@ _CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 def checked_code(code: str) -> str:
     """Return a code if it can stand in a path as it is, else refuse it."""
     if _CODE.fullmatch(code) is None:
-        raise ValueRefused("a product code is 1 to 128 letters, digits and . _ : - in ASCII")
+        raise ValueRefused("a code is 1 to 128 letters, digits and . _ : - in ASCII")
     return code
 
 
@@ -63,7 +64,7 @@ def words_of(query: str) -> tuple[str, ...]:
 
 
 def checked_product(product: Product) -> Product:
-    """Return a product whose own fields are right, else refuse it (`value_invalid`)."""
+    """Return a product that agrees with itself, else refuse (`value_invalid`, `terms_refused`)."""
     checked_code(product.code)
     checked_text(product.name, "a name", longest=LONGEST_NAME)
     checked_text(product.unit, "a unit", longest=LONGEST_WORD)
@@ -86,7 +87,7 @@ def _check_entitlement(one: ProductEntitlement) -> None:
     if one.period is not None:
         check_terms(one.period, 1, "UTC")
         if one.limit is None:
-            raise ValueRefused("a period has a limit: without one, uses are not counted")
+            raise TermsRefused("a period has a limit: without one, uses are not counted")
     if one.days is not None and not 1 <= one.days <= MOST_DAYS:
         raise ValueRefused(f"an entitlement is valid for 1 to {MOST_DAYS} days")
     _few(one.roles, "roles")
@@ -105,7 +106,7 @@ def check_keys(product: Product, known: Collection[str]) -> None:
 def check_add_ons(
     product: Product, candidates: Mapping[str, Product], *, before: Collection[str] = ()
 ) -> None:
-    """Refuse add-ons that cannot be: `product_unknown`, `add_on_refused`, `product_archived`.
+    """Refuse add-ons that cannot be (`add_on_refused`, `product_archived`).
 
     `candidates` are all products of type add_on; `before` are the add-ons that the product had,
     which may be archived by now: what is sold with them goes on.
@@ -139,14 +140,14 @@ def reached(graph: Mapping[str, Sequence[str]], start: str) -> frozenset[str]:
 
 
 def checked_feature(feature: Feature) -> Feature:
-    """Return a feature whose fields are right, else refuse it (`value_invalid`)."""
+    """Return a feature that agrees with itself, else refuse (`value_invalid`, `terms_refused`)."""
     checked_code(feature.code)
     checked_text(feature.name, "a name", longest=LONGEST_NAME)
     checked_text(feature.description, "a description", longest=LONGEST_DESCRIPTION, least=0)
     if feature.kind not in {"switch", "number", "choice"}:
         raise ValueRefused("a feature's kind is one of switch, number, choice")
     if (feature.kind == "choice") is not bool(feature.choices):
-        raise ValueRefused("a feature of kind choice has choices, and no other has")
+        raise TermsRefused("a feature of kind choice has choices, and no other has")
     _few(feature.choices, "choices")
     _once(feature.choices, "a choice")
     for choice in feature.choices:
@@ -174,7 +175,11 @@ def check_value(feature: Feature, value: object) -> None:
 
 
 def checked_terms(plan: PlanTerms) -> PlanTerms:
-    """Return terms that agree with themselves, else refuse (`value_invalid`, `quota_refused`)."""
+    """Return terms that agree with themselves, else refuse them.
+
+    With `value_invalid` for a single value, `quota_refused` for quotas and rate limits that
+    contradict themselves or each other, `terms_refused` for other contradictions.
+    """
     checked_text(plan.name, "a name", longest=LONGEST_NAME)
     checked_text(plan.description, "a description", longest=LONGEST_DESCRIPTION, least=0)
     _check_days(plan)
@@ -207,16 +212,19 @@ def _check_days(plan: PlanTerms) -> None:
     if plan.on_payment_failed not in {"suspend", "grace", "ignore"}:
         raise ValueRefused("on_payment_failed is one of suspend, grace, ignore")
     graced = plan.on_payment_failed == "grace"
-    if graced and not 1 <= plan.grace_days <= MOST_DAYS:
-        raise ValueRefused(f"a grace has 1 to {MOST_DAYS} days")
-    if not graced and plan.grace_days:
-        raise ValueRefused("grace_days go with on_payment_failed: grace")
+    if not 0 <= plan.grace_days <= MOST_DAYS:
+        raise ValueRefused(f"a grace has at most {MOST_DAYS} days")
+    if graced is not bool(plan.grace_days):
+        raise TermsRefused("grace_days go with on_payment_failed: grace, and it with them")
 
 
 def _check_quota(quota: Quota) -> None:
     checked_code(quota.product)
     checked_amount(quota.limit)
-    check_terms(quota.unit, quota.count, quota.zone)
+    try:
+        check_terms(quota.unit, quota.count, quota.zone)
+    except ValueRefused as refused:
+        raise QuotaRefused(refused.detail) from refused
     if quota.count > LONGEST_COUNT:
         raise ValueRefused(f"a period has 1 to {LONGEST_COUNT} units")
     if quota.anchor not in {"calendar", "anniversary"}:
@@ -293,7 +301,8 @@ def _few(lines: Sequence[object], what: str) -> None:
 
 
 def _once(codes: Iterable[str], what: str) -> None:
-    listed = list(codes)
-    for code in listed:
-        if listed.count(code) > 1:
-            raise ValueRefused(f"{what} is named once, not twice: {code!r}")
+    seen = set()
+    for code in codes:
+        if code in seen:
+            raise TermsRefused(f"{what} is named once, not twice: {code!r}")
+        seen.add(code)

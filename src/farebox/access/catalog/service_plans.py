@@ -39,8 +39,8 @@ _NEWEST: Final = store.plan_version.c.version == store.plan.c.version
 def create_plan(tx: Tx, actor: Actor, *, code: str, terms: PlanTerms) -> Plan:
     """Create a plan in its version 1.
 
-    Refuses a taken code (`plan_taken`), terms that contradict each other (`value_invalid`,
-    `quota_refused`), and what is not there, archived or of another kind (`rules.check_parts`).
+    Refuses a taken code (`plan_taken`), terms that contradict each other (`rules.checked_terms`),
+    and what is not there, archived or of another kind (`rules.check_parts`).
     """
     made = _version(tx, checked_code(code), 1, terms, before=None)
     if not tx.insert_once(

@@ -41,6 +41,7 @@ from farebox.kernel.periods import Unit
 from farebox.storage import Tx
 
 TAGS = ["Products"]
+_WITH_A_WORD: Final = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
 Code = Annotated[str, Meta(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]*$")]
 Description = Annotated[str, Meta(max_length=LONGEST_DESCRIPTION, pattern=ONE_LINE)]
 Version = Annotated[
@@ -58,6 +59,7 @@ Query = Annotated[
         name="q",
         min_length=1,
         max_length=LONGEST_QUERY,
+        pattern=_WITH_A_WORD,
         description="Words that are all in the code, the name or the description",
     ),
 ]
@@ -226,7 +228,7 @@ def _list(
 def _search(
     *,
     desk: NamedDependency[Desk],
-    query: Query,
+    words: Query,
     in_state: StateFilter = "any",
     of_type: TypeFilter = None,
     billable: BillableFilter = None,
@@ -236,7 +238,7 @@ def _search(
     """Find products by words of their code, name or description, whatever their case."""
     return _page(
         desk,
-        query=query,
+        query=words,
         state=in_state,
         type=of_type,
         billable=billable,
