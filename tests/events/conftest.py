@@ -1,4 +1,4 @@
-"""Databases that hold nothing but events, so that each engine's template is made at once."""
+"""Two services that hold nothing but events: `database` reads, `other` tells."""
 
 from collections.abc import Callable, Iterator
 
@@ -19,10 +19,14 @@ def database_url(engine: Engine) -> Iterator[str]:
 
 
 @pytest.fixture
-def other(engine: Engine, open_database_at: Callable[..., Database]) -> Iterator[Database]:
-    """Return the database of another service."""
+def other_url(engine: Engine) -> Iterator[str]:
+    """Return the URL of another service's database."""
     url = engine.migrated(EVENTS)
-    database = open_database_at(url)
-    yield database
-    database.close()
+    yield url
     engine.drop(url)
+
+
+@pytest.fixture
+def other(other_url: str, open_database_at: Callable[..., Database]) -> Database:
+    """Return the database of another service."""
+    return open_database_at(other_url)

@@ -6,7 +6,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from farebox.events.inbox import Inbox
-from farebox.events.model import Event
+from farebox.events.model import Event, TransportDown
+from farebox.events.service import publish
 from farebox.storage import Database, Tx
 
 BILLING: Final = "/farebox/billing"
@@ -67,3 +68,29 @@ def take_all(inbox: Inbox, events: Sequence[Event]) -> None:
     assert inbox.take(events) == ()
     while inbox.step():
         pass
+
+
+def tell(database: Database, subject: str, count: int = 1, *, type: str = PAID) -> list[str]:  # noqa: A002
+    """Publish events as billing, each in a transaction of its own; returns their ids."""
+
+    def one(tx: Tx) -> str:
+        return publish(tx, type=type, subject=subject, data={}, source=BILLING).id
+
+    return [database.run(one) for _ in range(count)]
+
+
+class Outside:
+    """A sender that keeps what it was sent, or is down."""
+
+    def __init__(self, name: str = "outside") -> None:
+        self.name = name
+        self.sent: list[str] = []
+        self.pages = 0
+        self.is_down = False
+
+    def send(self, events: Sequence[Event]) -> None:
+        """Keep the events' ids."""
+        if self.is_down:
+            raise TransportDown("no route to host")
+        self.pages += 1
+        self.sent += [one.id for one in events]

@@ -102,5 +102,11 @@ class DeadLetterUnknown(Refusal):
     code: ClassVar[str] = "dead_letter_unknown"
 
 
+class SnapshotKindUnknown(Refusal):
+    """There is no snapshot of this kind."""
+
+    code: ClassVar[str] = "snapshot_kind_unknown"
+
+
 class TransportDown(Exception):
     """The other side cannot be reached, or did not take what it was sent; try again later."""

@@ -1,5 +1,6 @@
 """Publishing facts in the transaction of the fact, and reading them in order."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,8 +15,11 @@ from farebox.events.model import (
     Event,
     Feed,
     Position,
+    PositionGone,
     PositionRefused,
 )
+from farebox.events.rules import checked_event
+from farebox.events.service_positions import floor_of_log
 from farebox.kernel.clock import show_time
 from farebox.kernel.ids import record_id
 from farebox.kernel.refusals import ValueRefused
@@ -31,15 +35,17 @@ def publish(
     type: str,  # noqa: A002 - CloudEvents' word
     subject: str,
     data: dict[str, Any],
+    source: str = SOURCE,
 ) -> Event:
     """Write an event about a subject; others see it when and only when this transaction commits.
 
     Events of one subject are ordered: a second writer waits here until the first has committed.
+    Refuses (`event_invalid`) a type or subject that not every transport can carry.
     """
     event = Event(
         specversion=SPEC_VERSION,
         id=record_id("evt"),
-        source=SOURCE,
+        source=source,
         type=type,
         subject=subject,
         time=show_time(tx.now_us),
@@ -47,6 +53,7 @@ def publish(
         subjectversion=_next_version(tx, subject),
         data=data,
     )
+    checked_event(event)
     row = {
         "id": event.id,
         "source": event.source,
@@ -62,18 +69,48 @@ def publish(
 
 
 def events_after(tx: Tx, position: Position, limit: int = 100) -> Feed:
-    """Return the events after a position, as far as no earlier one can appear any more."""
+    """Return the events after a position, as far as no earlier one can appear any more.
+
+    Refuses (`position_gone`) a position whose next events are no longer kept.
+    """
     if not 1 <= limit <= LARGEST_PAGE:
         raise ValueRefused(f"a page has 1 to {LARGEST_PAGE} entries")
-    outbox = store.outbox
-    here = sa.tuple_(outbox.c.txid, outbox.c.seq)
-    statement = sa.select(outbox).where(here > (position.txid, position.seq))
-    if (safe := tx.safe_position) is not None:
-        statement = statement.where(safe)
-    rows = tx.run(statement.order_by(outbox.c.txid, outbox.c.seq).limit(limit)).all()
+    if position < floor_of_log(tx):
+        raise PositionGone
+    rows = log_after(tx, position, limit)
     if rows:
         position = Position(rows[-1].txid, rows[-1].seq)
     return Feed(events=tuple(store.event_of(row) for row in rows), position=position)
+
+
+def log_after(tx: Tx, position: Position, limit: int) -> Sequence[sa.Row[Any]]:
+    """Return the log's rows after a position, as far as they are certain."""
+    outbox = store.outbox
+    here = sa.tuple_(outbox.c.txid, outbox.c.seq) > (position.txid, position.seq)
+    statement = _certain(tx, sa.select(outbox).where(here))
+    return tx.run(statement.order_by(outbox.c.txid, outbox.c.seq).limit(limit)).all()
+
+
+def end_of_log(tx: Tx) -> Position:
+    """Return the position after the last certain event."""
+    outbox = store.outbox
+    statement = _certain(tx, sa.select(outbox.c.txid, outbox.c.seq))
+    last = tx.one(statement.order_by(outbox.c.txid.desc(), outbox.c.seq.desc()).limit(1))
+    return floor_of_log(tx) if last is None else Position(last.txid, last.seq)
+
+
+def position_at(tx: Tx, at_us: int) -> Position:
+    """Return the position before the first event of an instant or later: nothing is skipped."""
+    outbox = store.outbox
+    later = _certain(tx, sa.select(outbox.c.txid, outbox.c.seq).where(outbox.c.at >= at_us))
+    first = tx.one(later.order_by(outbox.c.txid, outbox.c.seq).limit(1))
+    return end_of_log(tx) if first is None else Position(first.txid, first.seq - 1)
+
+
+def _certain(tx: Tx, statement: sa.Select[Any]) -> sa.Select[Any]:
+    """Leave out rows before which others may still appear."""
+    safe = tx.safe_position
+    return statement if safe is None else statement.where(safe)
 
 
 def show_position(position: Position) -> str:

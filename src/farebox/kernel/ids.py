@@ -24,7 +24,7 @@ _DIGITS: Final = 16
 # Processes of one host have numbers that lie close together, so they never share the ten bits;
 # hosts may, by chance.
 _HOST: Final = zlib.crc32(os.uname().nodename.encode())
-Prefix = Literal["op", "bkt", "grt", "hld", "sch", "snk"]
+Prefix = Literal["op", "bkt", "grt", "hld", "sch", "snk", "use", "dlt"]
 
 
 class Mint:

@@ -75,4 +75,3 @@ CREATE TABLE lease (
   until BIGINT NOT NULL,
   CONSTRAINT lease_pk PRIMARY KEY (name)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX outbox_at_ix ON outbox (at);

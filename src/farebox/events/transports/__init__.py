@@ -5,7 +5,8 @@ In: whatever receives gives a `Receiver` what it got, and acknowledges all but w
 A `Log` is another service's log for whoever follows it by asking.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from farebox.events.model import Event, Feed, Position, TransportDown
@@ -60,4 +61,13 @@ class Log(Protocol):
 
     def position_at(self, at_us: int) -> Position:
         """Return the position just before the first event of an instant or later."""
+        ...
+
+    def snapshot(
+        self, kinds: Sequence[str]
+    ) -> AbstractContextManager[tuple[Position, Iterator[Event]]]:
+        """Return how things of these kinds stand (all without any), and where the log goes on.
+
+        The events raise `TransportDown` where the snapshot is torn.
+        """
         ...
