@@ -34,6 +34,7 @@ def scene(admin, films, consumer, services):
     use = {"quantity": 1, "metadata": {"film": "Metropolis"}}
     admin.post(f"/v1/buckets/{plan['bucket']}/consume", use)
     operator = admin.post("/v1/operators", {"name": "Vera", "roles": ["viewer"]})["id"]
+    hook = admin.post("/v1/webhooks", {"url": "https://hooks.example.org/farebox"})
     return {
         "consumer": who,
         "holder": who,
@@ -43,6 +44,8 @@ def scene(admin, films, consumer, services):
         "product": films,
         "code": films,
         "operator": operator,
+        "webhook": hook["id"],
+        "url": hook["url"],
         "key": admin.post(f"/v1/operators/{operator}/keys", {})["id"],
     }
 

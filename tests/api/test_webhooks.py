@@ -117,7 +117,7 @@ def test_the_setting_lets_webhooks_stay_at_home(private, admin):
     ],
 )
 def test_an_unknown_webhook_is_not_found(admin, method, path):
-    body = {} if path == "/rotate" or method == "PATCH" else None
+    body: dict[str, str] | None = {} if path == "/rotate" or method == "PATCH" else None
     answer = admin.call(method, f"/v1/webhooks/whk_none{path}", json=body)
     assert refused(answer) == (404, "webhook_unknown")
 

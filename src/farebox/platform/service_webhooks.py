@@ -6,6 +6,7 @@ from typing import Final
 from farebox.events.service import publish
 from farebox.events.webhooks import service, service_deliveries
 from farebox.events.webhooks.model import (
+    LONGEST_DESCRIPTION,
     Answer,
     Attempt,
     Delivery,
@@ -17,7 +18,7 @@ from farebox.events.webhooks.model import (
 )
 from farebox.kernel.refusals import ValueRefused
 from farebox.platform.model import SYSTEM, Actor, Page
-from farebox.platform.rules import checked_limit, page_of
+from farebox.platform.rules import checked_limit, checked_text, page_of
 from farebox.platform.service_audit import record
 from farebox.storage import Tx
 
@@ -38,7 +39,7 @@ def create_webhook(
     Refuses `value_invalid`, `webhook_address_refused` (unless `private`), `too_many_webhooks`.
     """
     made = service.create_endpoint(
-        tx, url=url, types=types, description=description, private=private
+        tx, url=url, types=types, description=_checked(description), private=private
     )
     record(tx, actor, "webhook.created", made.endpoint.id, after=made.endpoint)
     return made
@@ -56,7 +57,12 @@ def update_webhook(
 ) -> Endpoint:
     """Change what is given; refuses as when making one, and `webhook_unknown`."""
     old, new = service.change_endpoint(
-        tx, endpoint, url=url, types=types, description=description, private=private
+        tx,
+        endpoint,
+        url=url,
+        types=types,
+        description=None if description is None else _checked(description),
+        private=private,
     )
     if new != old:
         record(tx, actor, "webhook.updated", endpoint, before=old, after=new)
@@ -147,6 +153,10 @@ def list_attempts(
         tx, endpoint, delivery=delivery, before=_number(before), rows=rows
     )
     return page_of(found, limit, lambda one: str(one.seq))
+
+
+def _checked(description: str) -> str:
+    return checked_text(description, "a description", longest=LONGEST_DESCRIPTION, least=0)
 
 
 def _number(cursor: str | None) -> int | None:

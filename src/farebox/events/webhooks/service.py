@@ -12,7 +12,6 @@ import sqlalchemy as sa
 
 from farebox.events.webhooks import store
 from farebox.events.webhooks.model import (
-    LONGEST_DESCRIPTION,
     LONGEST_URL,
     MOST_ENDPOINTS,
     MOST_TYPES,
@@ -41,7 +40,7 @@ def create_endpoint(
     made = Endpoint(
         id=record_id("whk"),
         url=checked_url(url, private=private, longest=LONGEST_URL),
-        description=_checked_description(description),
+        description=description,
         types=checked_types(types, MOST_TYPES),
         state="active",
         disabled_because=None,
@@ -98,7 +97,7 @@ def change_endpoint(
         old,
         url=old.url if url is None else checked_url(url, private=private, longest=LONGEST_URL),
         types=old.types if types is None else checked_types(types, MOST_TYPES),
-        description=old.description if description is None else _checked_description(description),
+        description=old.description if description is None else description,
     )
     return old, _write(tx, old, new)
 
@@ -144,12 +143,6 @@ def secrets_of(tx: Tx, endpoints: Sequence[str]) -> dict[str, tuple[bytes, ...]]
     for row in tx.run(statement.order_by(secret.c.number.desc())):
         found[row.endpoint] = (*found.get(row.endpoint, ()), bytes(row.value))
     return found
-
-
-def _checked_description(text: str) -> str:
-    if len(text) > LONGEST_DESCRIPTION or not (text.isprintable() or not text):
-        raise ValueRefused(f"a description is one line of at most {LONGEST_DESCRIPTION} characters")
-    return text
 
 
 def _write(tx: Tx, old: Endpoint, new: Endpoint) -> Endpoint:
