@@ -1,0 +1,1 @@
+"""What owners sell: items with their offers, found by search, with places that can run out."""

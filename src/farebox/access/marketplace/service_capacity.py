@@ -1,0 +1,124 @@
+"""How many places an item and its offers have: buckets of the ledger, filled to the capacity."""
+
+from typing import Final
+
+import sqlalchemy as sa
+
+from farebox.access.buckets.model import LedgerRefused
+from farebox.access.buckets.service_commands import command_once
+from farebox.access.marketplace import store
+from farebox.access.marketplace.model import Availability, CapacityInUse, Item, Offer
+from farebox.kernel.refusals import TryAgain
+from farebox.ledger import reading
+from farebox.ledger.model import Applied, Command, Denied, Grant, Source, Void
+from farebox.ledger.service import Ledger
+from farebox.platform.model import Actor
+from farebox.storage import Problem, Tx, problem_of
+
+# No product can be called so: a product has an asset of its own code.
+PLACES: Final = "~place"
+SOLD: Final = "sold"
+_WHOLE: Final = ""
+_ledger = Ledger()
+
+
+def fit_capacity(tx: Tx, actor: Actor, item: Item) -> None:
+    """Give the buckets of an item as many places as it says; its row must be locked.
+
+    Refuses (`capacity_in_use`) to take places that are sold or held. A capacity that is taken
+    away stops counting; set again, it goes on from what was sold under it.
+    """
+    wanted = {_WHOLE: item.capacity} | {offer.code: offer.capacity for offer in item.offers}
+    for offer, capacity in wanted.items():
+        if capacity is not None:
+            _fit(tx, actor, item, offer, capacity)
+
+
+def source_of(tx: Tx, item: Item, offer: Offer) -> Source | None:
+    """Return where a place of an offer is drawn from; None where places do not run out."""
+    buckets = _buckets(tx, item)
+    whole = buckets.get(_WHOLE) if item.capacity is not None else None
+    own = buckets.get(offer.code) if offer.capacity is not None else None
+    if whole is None:
+        return None if own is None else Source(own)
+    return Source(whole, own)
+
+
+def sold_sink(tx: Tx) -> int:
+    """Return the ledger account of places that were sold."""
+    return _ledger.open_sink(tx, _ledger.open_asset(tx, PLACES), SOLD)
+
+
+def availability_of(tx: Tx, item: Item) -> tuple[Availability, ...]:
+    """Return how many places each offer has left."""
+    buckets = _buckets(tx, item)
+    left = {
+        offer: reading.bucket_view(_ledger, tx, bucket).available
+        for offer, bucket in buckets.items()
+    }
+
+    def of(offer: Offer) -> int | None:
+        counts = [
+            left[code]
+            for code, capacity in ((_WHOLE, item.capacity), (offer.code, offer.capacity))
+            if capacity is not None
+        ]
+        return min(counts, default=None)
+
+    return tuple(Availability(offer=offer.code, left=of(offer)) for offer in item.offers)
+
+
+def done(tx: Tx, command: Command, *, operation: int | None = None) -> Applied | Denied:
+    """Run one command; raises what the ledger refuses, under the ledger's own code."""
+    outcome = command_once(tx, command, operation=operation)
+    if isinstance(outcome, Applied | Denied):
+        return outcome
+    raise LedgerRefused(outcome.code, outcome.detail)
+
+
+def _open_bucket(tx: Tx) -> int:
+    """Return a new bucket of places; the first one brings their asset and what they are sold to."""
+    try:
+        sold_sink(tx)
+        return _ledger.open_bucket(tx, _ledger.asset(tx, PLACES))
+    except sa.exc.IntegrityError as error:
+        if problem_of(error) is not Problem.UNIQUE:
+            raise
+        # Somebody else made them at the same time: the next run finds them.
+        raise TryAgain from error
+
+
+def _buckets(tx: Tx, item: Item) -> dict[str, int]:
+    table = store.capacity
+    rows = tx.run(sa.select(table.c.offer, table.c.bucket).where(table.c.item == item.number))
+    return {row.offer: row.bucket for row in rows}
+
+
+def _fit(tx: Tx, actor: Actor, item: Item, offer: str, capacity: int) -> None:
+    table = store.capacity
+    here = sa.and_(table.c.item == item.number, table.c.offer == offer)
+    row = tx.one(sa.select(table).where(here))
+    if row is None:
+        bucket = _open_bucket(tx)
+        values = {"item": item.number, "offer": offer, "bucket": bucket, "capacity": capacity}
+        tx.run(table.insert(), values)
+        before = 0
+    else:
+        bucket, before = row.bucket, row.capacity
+        tx.run(table.update().where(here).values(capacity=capacity))
+    if capacity > before:
+        done(tx, Grant(bucket=bucket, amount=capacity - before, reason=actor.reason))
+    elif capacity < before:
+        _take(tx, actor, bucket, before - capacity)
+
+
+def _take(tx: Tx, actor: Actor, bucket: int, amount: int) -> None:
+    """Take so many free places away; refuses where fewer are free."""
+    left = amount
+    for grant in reading.bucket_view(_ledger, tx, bucket).grants:
+        if left and grant.available:
+            part = min(left, grant.available)
+            outcome = done(tx, Void(grant=grant.id, amount=part, reason=actor.reason))
+            left -= outcome.amount if isinstance(outcome, Applied) else 0
+    if left:
+        raise CapacityInUse(free=amount - left)

@@ -1,0 +1,1 @@
+"""Rentals: from when to when what was rented may be played."""
