@@ -131,6 +131,7 @@ def app_over_nothing() -> App:
             authenticate=lambda _: None,
             issuer="https://farebox.test",
             metrics=Metrics(),
+            test_clock=True,
         )
     )
 

@@ -45,6 +45,7 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     workers: int | None = None,
+    test_clock: Annotated[bool | None, Parameter(negative=())] = None,
 ) -> None:
     """Serve the API until Ctrl-C. Brings the schema up to date first.
 
@@ -58,8 +59,12 @@ def serve(
         The port to listen on; 0 takes a free one (FAREBOX_PORT).
     workers
         Processes that serve side by side (FAREBOX_WORKERS).
+    test_clock
+        Let an admin move the time on, on data of its own (FAREBOX_TEST_CLOCK).
     """
-    settings = _settings(config, data=data, host=host, port=port, workers=workers)
+    settings = _settings(
+        config, data=data, host=host, port=port, workers=workers, test_clock=test_clock
+    )
     from farebox.wiring.server import port_to_listen_on, run_server
     from farebox.wiring.services import prepare
     from farebox.wiring.settings import changed

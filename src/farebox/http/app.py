@@ -16,7 +16,7 @@ from litestar.types import Message, Scope
 from farebox.http import auth, errors, gate, openapi, upkeep, viewer
 from farebox.http.deps import Services, provide_command, provide_desk, provide_services
 from farebox.http.roles import PUBLIC, ROLES
-from farebox.http.routes import HANDLERS
+from farebox.http.routes import HANDLERS, test_clock
 
 LARGEST_BODY: Final = 1024 * 1024
 _REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
@@ -122,6 +122,7 @@ def create_app(services: Services) -> App:
     """Return the API over these services. It owns none of them and closes nothing."""
     routes = [
         *HANDLERS,
+        *(test_clock.HANDLERS if services.test_clock else ()),
         upkeep.is_alive,
         upkeep.is_ready,
         upkeep.read_metrics,

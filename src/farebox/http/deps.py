@@ -61,7 +61,8 @@ class Services:
     `components` are those whose migrations make `database` ready. `authenticate` says whose
     credential this is, or None; it may block, and its answer is not older than the call.
     `issuer` is the name under which access keys are signed. `private_webhooks` lets webhooks go to
-    addresses of one's own network.
+    addresses of one's own network. `test_clock` gives the test clock its
+    routes.
     """
 
     database: Database
@@ -72,6 +73,7 @@ class Services:
     issuer: str
     metrics: Metrics
     private_webhooks: bool = False
+    test_clock: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

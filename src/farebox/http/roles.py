@@ -116,6 +116,8 @@ ROLES: Final[Mapping[str, Entry]] = {
     "listKeysOfOperator": Entry(Permission.OPERATORS),
     "createKeyOfOperator": Entry(Permission.OPERATORS),
     "rotateSigningKey": Entry(Permission.SECRETS),
+    "moveTestClock": Entry(Permission.TEST_CLOCK),
+    "readTestClock": Entry(Permission.TEST_CLOCK),
     "listAudit": Entry(Permission.READ_AUDIT),
     "listEvents": Entry(Permission.READ_EVENTS),
     # Webhooks.

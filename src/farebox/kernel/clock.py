@@ -30,21 +30,15 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The host's clock, movable by an offset when the process was started with a test clock."""
+    """The host's clock. A test clock moves what databases make of it, never the clock itself."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._offset_us = 0
         self._apart_us = self._wall_minus_monotonic()
 
     @staticmethod
     def _wall_minus_monotonic() -> int:
         return (time.time_ns() - time.monotonic_ns()) // 1000
-
-    @property
-    def offset_us(self) -> int:
-        """Return the test clock's offset; 0 in real time."""
-        return self._offset_us
 
     def now_us(self) -> int:
         """Return now in microseconds; raises `ClockJumped` after a jump nobody confirmed."""
@@ -55,11 +49,11 @@ class SystemClock:
         if drift:
             # Slewing by NTP is honest time: follow it, so that a year of it is not a jump.
             self._apart_us = apart
-        return time.time_ns() // 1000 + self._offset_us
+        return time.time_ns() // 1000
 
     def shown_at(self, real_us: int) -> int:
-        """Return the instant, moved by the test clock's offset."""
-        return real_us + self._offset_us
+        """Return the instant itself: the database told the real time."""
+        return real_us
 
     def confirm(self) -> int:
         """Accept the wall clock as it is now; returns the jump in microseconds."""
@@ -68,11 +62,6 @@ class SystemClock:
             jump = apart - self._apart_us
             self._apart_us = apart
             return jump
-
-    def move(self, by_us: int) -> None:
-        """Move a test clock forward."""
-        with self._lock:
-            self._offset_us += by_us
 
 
 class ManualClock:

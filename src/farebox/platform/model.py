@@ -46,6 +46,7 @@ class Permission(StrEnum):
     INTROSPECT = "introspect"
     ACCOUNTS = "accounts"
     OPERATORS = "operators"
+    TEST_CLOCK = "test_clock"
     SECRETS = "secrets"
     WEBHOOKS = "webhooks"
 
@@ -147,6 +148,13 @@ class Once(msgspec.Struct, frozen=True, kw_only=True):
     payload: bytes
 
 
+class ClockReading(msgspec.Struct, frozen=True, kw_only=True):
+    """What a test clock shows, and by how much it is ahead of the real time; both microseconds."""
+
+    now: int
+    offset_us: int
+
+
 class OperatorUnknown(Refusal):
     """There is no such operator."""
 
@@ -181,3 +189,21 @@ class KeyReused(Refusal):
     """This Idempotency-Key was used for another request."""
 
     code: ClassVar[str] = "idempotency_key_reused"
+
+
+class TestClockAbsent(Refusal):
+    """This database was begun without a test clock, so its time cannot be moved."""
+
+    code: ClassVar[str] = "test_clock_absent"
+
+
+class ClockTooFar(Refusal):
+    """A test clock goes as far as the year 9000, so that what begins then can end."""
+
+    code: ClassVar[str] = "clock_too_far"
+
+
+class ClockGoesForward(Refusal):
+    """A test clock goes forward only."""
+
+    code: ClassVar[str] = "clock_goes_forward"

@@ -34,14 +34,29 @@ class Problem(Enum):
 class Tx(ABC):
     """One open transaction. Whoever opened it commits by leaving its `with` block."""
 
-    def __init__(self, connection: sa.Connection) -> None:
+    def __init__(self, connection: sa.Connection, moved_by: str | None = None) -> None:
         self.connection = connection
+        self._moved_us = 0
+        self._moved_by = moved_by
         self._after_commit: list[Callable[[], None]] = []
 
     @property
     @abstractmethod
     def now_us(self) -> int:
         """Return the transaction's time in microseconds, taken after its first lock."""
+
+    def _moved(self, at_us: int) -> int:
+        """Return an instant as this database shows it: later by what its test clock was moved."""
+        if self._moved_by is None:
+            return at_us
+        self._moved_us = int(self.connection.exec_driver_sql(self._moved_by).scalar_one())
+        return at_us + self._moved_us
+
+    @property
+    def moved_us(self) -> int:
+        """Return by how much a test clock has moved the transaction's time."""
+        self.now_us  # noqa: B018 - the two are taken together
+        return self._moved_us
 
     @property
     @abstractmethod
@@ -137,6 +152,13 @@ class Tx(ABC):
         """
 
     @abstractmethod
+    def log_end(self, log: sa.Table) -> int:
+        """Return the position after every row that anybody who has begun by now may write.
+
+        Ask in a writing transaction. Whoever reads up to here has seen all that was done before.
+        """
+
+    @abstractmethod
     def log_span(self, log: sa.Table, after: int, until: int | None) -> sa.ColumnElement[bool]:
         """Return the condition for a log's rows after one position, up to another if given."""
 
@@ -151,11 +173,23 @@ class Tx(ABC):
 
 
 class Database(ABC):
-    """One service's own database."""
+    """One service's own database.
+
+    `moved_by` is a SELECT of one number, the microseconds by which every transaction's time is
+    moved: a test clock's. None, as in production, costs no statement and cannot be moved.
+    """
 
     def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
         self.clock = clock
+        self.moved_by: str | None = None
+
+    def now_us(self) -> int:
+        """Return the time for what is kept in memory: without a statement unless it is moved."""
+        if self.moved_by is None:
+            return self.clock.now_us()
+        with self.read() as tx:
+            return tx.now_us
 
     @abstractmethod
     def write(self) -> AbstractContextManager[Tx]:

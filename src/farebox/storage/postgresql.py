@@ -16,6 +16,7 @@ from farebox.storage.database import Database, Row, Tx, translated_errors
 OPTIONS: Final = "-c plan_cache_mode=force_custom_plan -c lock_timeout=20s -c timezone=UTC"
 _NOW: Final = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
 _HORIZON: Final = "pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+_LATEST: Final = "pg_snapshot_xmax(pg_current_snapshot())::text::bigint"
 _ARRAYS: Final[tuple[tuple[type[sa.types.TypeEngine[Any]], str], ...]] = (
     (sa.Integer, "bigint[]"),
     (sa.LargeBinary, "bytea[]"),
@@ -34,8 +35,10 @@ def array_of(column: sa.Column[Any]) -> str:
 class PostgresqlTx(Tx):
     """A transaction on PostgreSQL."""
 
-    def __init__(self, connection: sa.Connection, clock: Clock) -> None:
-        super().__init__(connection)
+    def __init__(
+        self, connection: sa.Connection, clock: Clock, moved_by: str | None = None
+    ) -> None:
+        super().__init__(connection, moved_by)
         self._clock = clock
         self._now_us: int | None = None
 
@@ -49,7 +52,7 @@ class PostgresqlTx(Tx):
     def _take_time(self, at_us: int) -> None:
         # The host's clock is asked too: its jump must stop decisions on this engine as well.
         self._clock.now_us()
-        self._now_us = self._clock.shown_at(at_us)
+        self._now_us = self._moved(self._clock.shown_at(at_us))
 
     @property
     def epoch(self) -> object | None:
@@ -145,6 +148,10 @@ class PostgresqlTx(Tx):
         beyond = self.run(row).scalar()
         return horizon if beyond is None else max(int(beyond), after + 1)
 
+    def log_end(self, log: sa.Table) -> int:  # noqa: ARG002 - one numbering for all logs
+        # Whoever has taken the time of a change has a transaction id, and so lies below this.
+        return int(self.connection.exec_driver_sql(f"SELECT {_LATEST}").scalar_one())
+
     def log_span(self, log: sa.Table, after: int, until: int | None) -> sa.ColumnElement[bool]:
         later = log.c.txid >= after
         return later if until is None else sa.and_(later, log.c.txid < until)
@@ -171,7 +178,7 @@ class PostgresqlDatabase(Database):
     @contextmanager
     def write(self) -> Iterator[Tx]:
         with self._engine.connect() as connection:
-            tx = PostgresqlTx(connection, self.clock)
+            tx = PostgresqlTx(connection, self.clock, self.moved_by)
             with connection.begin():
                 yield tx
         tx.committed()
@@ -183,7 +190,7 @@ class PostgresqlDatabase(Database):
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
             with snapshot.begin():
-                yield PostgresqlTx(snapshot, self.clock)
+                yield PostgresqlTx(snapshot, self.clock, self.moved_by)
 
     def translate(self, statement: str) -> list[str]:
         word, _, rest = statement.partition(" ")

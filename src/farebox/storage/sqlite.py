@@ -65,8 +65,14 @@ def _update_sql(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
 class SqliteTx(Tx):
     """A transaction on SQLite."""
 
-    def __init__(self, connection: sa.Connection, clock: Clock, epoch: int | None) -> None:
-        super().__init__(connection)
+    def __init__(
+        self,
+        connection: sa.Connection,
+        clock: Clock,
+        epoch: int | None,
+        moved_by: str | None = None,
+    ) -> None:
+        super().__init__(connection, moved_by)
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         self._driver = driver
@@ -77,7 +83,7 @@ class SqliteTx(Tx):
     @property
     def now_us(self) -> int:
         if self._now_us is None:
-            self._now_us = self._clock.now_us()
+            self._now_us = self._moved(self._clock.now_us())
         return self._now_us
 
     @property
@@ -162,6 +168,10 @@ class SqliteTx(Tx):
         page = sa.select(log.c.seq).where(log.c.seq > after).order_by(log.c.seq).limit(rows)
         return int(self.run(sa.select(sa.func.max(page.subquery().c.seq))).scalar_one() or after)
 
+    def log_end(self, log: sa.Table) -> int:
+        # Nobody else writes while this transaction does.
+        return int(self.run(sa.select(sa.func.max(log.c.seq))).scalar_one() or 0)
+
     def log_span(self, log: sa.Table, after: int, until: int | None) -> sa.ColumnElement[bool]:
         later = log.c.seq > after
         return later if until is None else sa.and_(later, log.c.seq <= until)
@@ -219,7 +229,8 @@ class SqliteDatabase(Database):
         with self._turns.turn() as before:
             if self._connection is None:
                 self._connection = self._engine.connect()
-            tx = SqliteTx(self._connection, self.clock, None if before % 2 else before)
+            epoch = None if before % 2 else before
+            tx = SqliteTx(self._connection, self.clock, epoch, self.moved_by)
             tx.begin("BEGIN IMMEDIATE")
             try:
                 yield tx
@@ -245,7 +256,7 @@ class SqliteDatabase(Database):
             connection = self._readers.connection = self._engine.connect()
             self._all_readers.append(connection)
         before = self._turns.counter()
-        tx = SqliteTx(connection, self.clock, None if before % 2 else before)
+        tx = SqliteTx(connection, self.clock, None if before % 2 else before, self.moved_by)
         tx.begin("BEGIN")
         try:
             yield tx

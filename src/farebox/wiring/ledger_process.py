@@ -20,6 +20,7 @@ from farebox.kernel.clock import SystemClock
 from farebox.ledger.remote import LaneServer
 from farebox.ledger.running import Runner
 from farebox.ledger.service import Ledger
+from farebox.platform.service_test_clock import follow_test_clock
 from farebox.storage import open_database
 from farebox.wiring.logs import configure_logs
 from farebox.wiring.services import Upkeep
@@ -93,6 +94,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     clock = SystemClock()
     database = open_database("access", settings.database_url, clock)
+    follow_test_clock(database)
     ledger = Ledger()
     server = LaneServer(
         Path(os.environ[LEDGER_SOCKET]),

@@ -20,7 +20,12 @@ from farebox.ledger.batch import Lane, Queue
 from farebox.ledger.remote import RemoteQueue
 from farebox.ledger.service import Ledger
 from farebox.ledger.verify import advance_sinks
-from farebox.platform import service_operators, service_secrets, service_signing
+from farebox.platform import (
+    service_operators,
+    service_secrets,
+    service_signing,
+    service_test_clock,
+)
 from farebox.platform.model import Principal
 from farebox.storage import Database, migrate, open_database, pending
 from farebox.storage.migrations import Step
@@ -94,6 +99,7 @@ class Services:
         self._closing = ExitStack()
         self.database: Database = open_database("access", settings.database_url, self.clock)
         self._closing.callback(self.database.close)
+        service_test_clock.follow_test_clock(self.database)
         with self.database.write() as tx:
             self.pepper = service_secrets.ensure_pepper(tx)
             service_signing.ensure_signing_key(tx)
@@ -142,6 +148,7 @@ def opened(settings: Settings, clock: Clock, *, migrated: bool = True) -> Iterat
             pending(database, COMPONENTS)
             if migrated:
                 migrate(database, COMPONENTS)
+                service_test_clock.follow_test_clock(database)
         yield database
     finally:
         database.close()
@@ -171,6 +178,7 @@ def migrate_all(settings: Settings) -> list[Step]:
 def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
     """Make everything ready to serve; `tell` gets the first admin's key if one was made."""
     with opened(settings, SystemClock()) as database, database.write() as tx:
+        service_test_clock.settle_test_clock(tx, wanted=settings.test_clock)
         service_secrets.ensure_pepper(tx)
         service_signing.ensure_signing_key(tx)
         key = service_operators.first_admin(tx, settings.admin_key)

@@ -32,6 +32,7 @@ _MUST_BE: Final = {
     "workers": "a whole number from 1 to 64",
     "admin_key": "32 to 512 printable ASCII characters",
     "log_level": "debug, info, warning or error",
+    "test_clock": "true or false",
 }
 
 # A key travels in a header, where the server sees no other characters, and none at its ends.
@@ -46,7 +47,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `data` is the folder of the embedded databases; `access_database_url` puts the access database
     elsewhere (on a server). `admin_key` is the first admin's key (at least 32 characters);
     without one the first start generates a key and prints it once. `public_url` is what access
-    keys name as their issuer.
+    keys name as their issuer. `test_clock` lets an admin move the time on: never in production.
     """
 
     data: Annotated[str, Meta(min_length=1)] = "farebox-data"
@@ -57,6 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     admin_key: AdminKey | None = None
     public_url: str | None = None
     issuers: tuple[Issuer, ...] = ()
+    test_clock: bool = False
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property

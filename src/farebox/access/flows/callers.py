@@ -67,7 +67,7 @@ class Callers:
         found = self._kept.get(self.digest(key))
         if found is None or found.expires_at == FOREVER:
             return found
-        return found if found.expires_at > self._database.clock.now_us() else None
+        return found if found.expires_at > self._database.now_us() else None
 
     async def find(self, key: str) -> Caller:
         """Return whose credential this is; refuses (`credential_invalid`) what is not known."""
