@@ -28,8 +28,7 @@ from farebox.access.entitlements.model import (
 )
 from farebox.access.entitlements.rules import checked_roles, checked_span, is_for, state_at
 from farebox.access.entitlements.service_limits import close_limit, open_limit, reset_limit
-from farebox.access.subscriptions.rules import opens
-from farebox.access.subscriptions.service import shown_end, subscriptions_of
+from farebox.access.subscriptions.service import gives_access, shown_end, subscriptions_of
 from farebox.events.service import publish
 from farebox.kernel.amounts import checked_amount
 from farebox.kernel.ids import record_id
@@ -241,7 +240,7 @@ def open_plans(tx: Tx, found: Sequence[Entitlement]) -> frozenset[str]:
     holders = sorted({one.holder for one in found if one.source_kind == "plan"})
     if not holders:
         return frozenset()
-    return frozenset(one.id for one in subscriptions_of(tx, holders) if opens(one.state))
+    return frozenset(one.id for one in subscriptions_of(tx, holders) if gives_access(one))
 
 
 def state_of(one: Entitlement, now: int, giving: frozenset[str]) -> str:

@@ -137,22 +137,31 @@ def with_fact(one: Subscription, fact: Fact, at: int) -> Subscription:
     state = after_fact(one.state, fact)
     if state == one.state:
         return one
-    if state == "active":
-        # It is paid, or it goes on: no trial and no grace runs any more.
+    if state in ("trialing", "active"):
+        # A trial, the first payment, and what comes after a pause or an end begin periods anew.
+        goes_on = one.state in ("past_due", "suspended") and one.anchor_at is not None
         begun = one.started_at if one.started_at is not None else at
-        anchor = at if one.anchor_at is None or one.state in ENDED else one.anchor_at
         one = msgspec.structs.replace(
-            one, started_at=begun, anchor_at=anchor, grace_ends_at=None, trial_ends_at=None,
-            ended_at=None, paused_at=None,
+            one, started_at=begun, anchor_at=one.anchor_at if goes_on else at, ended_at=None,
+            paused_at=None,
         )  # fmt: skip
+        if state == "active":
+            one = msgspec.structs.replace(one, grace_ends_at=None, trial_ends_at=None)
     elif state == "paused":
-        one = msgspec.structs.replace(one, paused_at=at)
+        one = msgspec.structs.replace(
+            one, paused_at=at, pending_plan=None, pending_version=None, pending_at=None
+        )
     elif state in ENDED:
         one = msgspec.structs.replace(
             one, ended_at=at, pending_plan=None, pending_version=None, pending_at=None,
             requested=None,
         )  # fmt: skip
     return msgspec.structs.replace(one, state=state, version=one.version + 1)
+
+
+def with_terms(one: Subscription, **fields: object) -> Subscription:
+    """Return a subscription with other terms or times, its version one higher."""
+    return msgspec.structs.replace(one, **fields, version=one.version + 1)
 
 
 def _with_next_plan(one: Subscription) -> Subscription:
@@ -223,11 +232,16 @@ def calendar_start(unit: Unit, zone: str, at: int) -> int:
     return (since.days * 86_400 + since.seconds) * SECOND_US
 
 
-def anchor_of(quota: Quota, starts_at: int) -> int:
-    """Return the instant from which a quota's periods count when it begins at another one."""
-    if quota.anchor == "anniversary" or quota.unit == "lifetime":
-        return starts_at
-    return calendar_start(quota.unit, quota.zone, starts_at)
+def anchor_of(quota: Quota, *, since: int | None, at: int) -> int:
+    """Return the instant from which the periods of a quota count that begins at `at`.
+
+    `since` is from when the subscription's own periods count.
+    """
+    if quota.unit == "lifetime":
+        return at
+    if quota.anchor == "calendar":
+        return calendar_start(quota.unit, quota.zone, at)
+    return at if since is None else min(since, at)
 
 
 def period_of(quota: QuotaTerms, now: int) -> Period:

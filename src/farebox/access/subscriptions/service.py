@@ -73,6 +73,11 @@ def terms_of(tx: Tx, subscription: Subscription) -> Plan:
     return read_plan(tx, subscription.plan, subscription.plan_version)
 
 
+def gives_access(subscription: Subscription) -> bool:
+    """Tell whether a subscription gives access as it stands."""
+    return opens(subscription.state)
+
+
 def changes_at(subscriptions: Sequence[Subscription]) -> int | None:
     """Return when the first of them next changes by itself; None is never."""
     due = (next_due(one) for one in subscriptions)
@@ -107,19 +112,19 @@ def insert_subscription(tx: Tx, actor: Actor, made: Subscription) -> None:
 def write_subscription(tx: Tx, actor: Actor, before: Subscription, after: Subscription) -> None:
     """Write a changed subscription; tells of it by `subscription.updated`.
 
-    `before` is what the audit log compares with; equal ones change nothing.
+    `before` is what the audit log compares with. What has the same version (that billing was
+    heard, or that something is wished) is nobody else's concern.
     """
     if before == after:
         return
-    here = store.subscription.c.id == after.id
-    tx.run(
-        store.subscription.update().where(here).values(store.row_of(after, due_at=_due_at(after)))
-    )
+    row = store.row_of(after, due_at=_due_at(after))
+    tx.run(store.subscription.update().where(store.subscription.c.id == after.id).values(row))
+    if before.version == after.version:
+        return
     _ledger.advance_revision(tx, after.holder)
     record(tx, actor, "subscription.updated", after.id, before=before, after=after)
-    if before.version != after.version:
-        data = {**facts_of(after), "previousState": before.state, "opensAccess": opens(after.state)}
-        publish(tx, type="subscription.updated", subject=after.id, data=data)
+    data = {**facts_of(after), "previousState": before.state, "opensAccess": opens(after.state)}
+    publish(tx, type="subscription.updated", subject=after.id, data=data)
 
 
 def facts_of(one: Subscription) -> dict[str, str | int | None]:

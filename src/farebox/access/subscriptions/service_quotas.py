@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from farebox.access.buckets.model import BucketSource
-from farebox.access.subscriptions import store
+from farebox.access.subscriptions import rules, store
 from farebox.access.subscriptions.model import QuotaStanding, QuotaTerms
 from farebox.access.subscriptions.rules import is_running, opens, period_of
 from farebox.access.subscriptions.service import subscriptions_of
@@ -58,6 +58,13 @@ def open_sources(
     return tuple(each for each in sources if each.bucket not in bound or each.bucket in usable)
 
 
+def changes_at(tx: Tx, holders: Sequence[str]) -> int | None:
+    """Return when a quota of the holders next begins or ends by itself; None is never."""
+    here = sa.and_(store.quota.c.holder.in_(holders), store.quota.c.closed == 0)
+    rows = tx.run(sa.select(store.quota).where(here))
+    return rules.changes_at([store.quota_of(row) for row in rows], tx.now_us)
+
+
 def _standing(tx: Tx, terms: QuotaTerms) -> QuotaStanding:
     period = period_of(terms, tx.now_us)
     had, remaining, _ = standing_of(tx, terms.bucket)
@@ -83,4 +90,4 @@ def _overage(tx: Tx, terms: QuotaTerms, since: int) -> int:
     if terms.overage_bucket is None:
         return 0
     before = reading.as_of(_ledger, tx, terms.overage_bucket, since - 1)
-    return before - reading.as_of(_ledger, tx, terms.overage_bucket, tx.now_us)
+    return before - reading.bucket_view(_ledger, tx, terms.overage_bucket).available

@@ -1,0 +1,29 @@
+"""Which events of others the access side acts on, by source and type.
+
+A handler is given the transaction in which the inbox notes the event as done, so it happens once.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from farebox.access.flows.apply_billing import APPLIED, apply_billing
+from farebox.events.model import Event
+from farebox.storage import Tx
+
+Handler = Callable[[Tx, Event], None]
+BILLING: Final = "/farebox/billing"
+
+
+def in_turn(*handlers: Handler) -> Handler:
+    """Return a handler that lets several act on one event, each on what concerns it."""
+
+    def handle(tx: Tx, event: Event) -> None:
+        for each in handlers:
+            each(tx, event)
+
+    return handle
+
+
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
+    **{(BILLING, type_): apply_billing for type_ in APPLIED},
+}
