@@ -1,0 +1,324 @@
+"""NATS JetStream, with a real server: nothing lost, nothing doubled, whoever dies in between."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from typing import Any
+
+import nats
+import pytest
+from nats.js.api import StreamConfig
+
+from farebox.events.model import Event, TransportDown
+from farebox.events.rules import write_event
+from farebox.events.transports.nats import (
+    NatsConnection,
+    NatsReceiver,
+    NatsSender,
+    NatsTerms,
+)
+from tests.support.nats import NatsServer
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[NatsServer]:
+    made = NatsServer()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def mortal() -> Iterator[NatsServer]:
+    """Return a server of the test's own, which may be killed."""
+    made = NatsServer()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def connect() -> Iterator[Callable[..., NatsConnection]]:
+    made: list[NatsConnection] = []
+
+    def connect(server: NatsServer, stream: str, **terms: Any) -> NatsConnection:
+        made.append(
+            NatsConnection(NatsTerms(url=server.url, stream=stream, prefix=stream.lower(), **terms))
+        )
+        return made[-1]
+
+    yield connect
+    for one in made:
+        one.close()
+
+
+def event(number: int, **changed: Any) -> Event:
+    fields: dict[str, Any] = {
+        "specversion": "1.0",
+        "id": f"evt_{number}",
+        "source": "/farebox/access",
+        "type": "order.completed",
+        "subject": "ord_1",
+        "time": "2026-11-20T09:00:00.000000Z",
+        "datacontenttype": "application/json",
+        "subjectversion": number,
+        "data": {"number": number, "name": "Ада"},
+    }
+    return Event(**{**fields, **changed})
+
+
+class Store:
+    """A receiver that keeps what it takes, and refuses what it is told to."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, Event] = {}
+        self.seen: list[str] = []
+        self.refused: set[str] = set()
+
+    def take(self, events: Sequence[Event]) -> tuple[str, ...]:
+        self.seen += [event.id for event in events]
+        self.taken.update({event.id: event for event in events if event.id not in self.refused})
+        return tuple(event.id for event in events if event.id in self.refused)
+
+
+def ask(server: NatsServer, work: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+    """Ask the server by a client of the test's own."""
+
+    async def run() -> Any:
+        client = await nats.connect(server.url)
+        try:
+            return await work(client.jetstream())
+        finally:
+            await client.close()
+
+    return asyncio.run(run())
+
+
+def stored(server: NatsServer, stream: str) -> int:
+    """Return how many messages the stream holds."""
+
+    async def count(context: Any) -> int:
+        return int((await context.stream_info(stream)).state.messages)
+
+    return int(ask(server, count))
+
+
+def unacknowledged(server: NatsServer, stream: str) -> int:
+    """Return how many messages the consumer has not settled."""
+
+    async def count(context: Any) -> int:
+        found = await context.consumer_info(stream, "access")
+        return int(found.num_ack_pending + found.num_pending)
+
+    return int(ask(server, count))
+
+
+# -- sending -------------------------------------------------------------------------------------
+
+
+def test_a_sent_event_is_received_as_it_was(server, connect):
+    connection, store = connect(server, "WHOLE"), Store()
+    receiver = NatsReceiver(connection, store, durable="access")
+    NatsSender(connection).send([event(1)])
+    assert receiver.step() == 1
+    assert store.taken == {"evt_1": event(1)}
+    assert unacknowledged(server, "WHOLE") == 0
+    assert receiver.step(0.1) == 0
+
+
+def test_an_event_that_is_sent_twice_is_stored_once(server, connect):
+    sender = NatsSender(connect(server, "TWICE"))
+    sender.send([event(1), event(2)])
+    sender.send([event(1), event(2), event(3)])
+    NatsSender(connect(server, "TWICE")).send([event(2)])
+    assert stored(server, "TWICE") == 3
+
+
+def test_events_keep_their_order(server, connect):
+    connection, store = connect(server, "ORDER"), Store()
+    NatsSender(connection).send([event(number) for number in range(250)])
+    receiver = NatsReceiver(connection, store, durable="access")
+    while receiver.step(0.1):
+        pass
+    assert store.seen == [f"evt_{number}" for number in range(250)]
+
+
+def test_a_server_that_is_not_there_is_down_and_taken_up_when_it_comes(mortal, connect):
+    mortal.kill()
+    sender = NatsSender(connect(mortal, "LATE", patience_s=1))
+    with pytest.raises(TransportDown, match="NATS"):
+        sender.send([event(1)])
+    mortal.start()
+    sender.send([event(1)])
+    assert stored(mortal, "LATE") == 1
+
+
+def test_a_server_without_streams_is_down():
+    """Plain NATS would take messages and keep none."""
+    server = NatsServer(jetstream=False)
+    connection = NatsConnection(NatsTerms(url=server.url, patience_s=1))
+    try:
+        with pytest.raises(TransportDown):
+            NatsSender(connection).send([event(1)])
+    finally:
+        connection.close()
+        server.close()
+
+
+def test_an_event_too_large_for_the_server_is_not_taken_for_sent(server, connect):
+    sender = NatsSender(connect(server, "LARGE"))
+    with pytest.raises(TransportDown, match="evt_2 has"):
+        sender.send([event(1), event(2, data={"text": "x" * 2_000_000})])
+    sender.send([event(1)])
+    assert stored(server, "LARGE") == 1
+
+
+def test_the_stream_of_an_operator_is_kept_and_gets_our_subjects(server, connect):
+    async def make(context: Any) -> None:
+        await context.add_stream(StreamConfig(name="THEIRS", subjects=["other.>"], max_msgs=7_777))
+
+    ask(server, make)
+    NatsSender(connect(server, "THEIRS")).send([event(1)])
+
+    async def config(context: Any) -> Any:
+        return (await context.stream_info("THEIRS")).config
+
+    found = ask(server, config)
+    assert sorted(found.subjects) == ["other.>", "theirs.>"]
+    assert found.max_msgs == 7_777
+
+
+# -- receiving -----------------------------------------------------------------------------------
+
+
+def test_only_what_was_stored_is_acknowledged_and_the_rest_comes_again(server, connect):
+    connection, store = connect(server, "PARTIAL"), Store()
+    receiver = NatsReceiver(connection, store, durable="access")
+    NatsSender(connection).send([event(number) for number in (1, 2, 3)])
+    store.refused = {"evt_2"}
+    assert receiver.step() == 3
+    assert set(store.taken) == {"evt_1", "evt_3"}
+    assert unacknowledged(server, "PARTIAL") == 1
+    store.refused = set()
+    assert receiver.step(10) == 1
+    assert store.seen == ["evt_1", "evt_2", "evt_3", "evt_2"]
+    assert unacknowledged(server, "PARTIAL") == 0
+
+
+def test_a_receiver_that_dies_before_storing_loses_nothing(server, connect):
+    class Dies:
+        def take(self, events: Sequence[Event]) -> tuple[str, ...]:
+            raise RuntimeError
+
+    connection, store = connect(server, "DIES"), Store()
+    NatsSender(connection).send([event(1)])
+    dying = NatsReceiver(connection, Dies(), durable="access", ack_wait_s=0.5)
+    with pytest.raises(RuntimeError):
+        dying.step()
+    assert NatsReceiver(connection, store, durable="access", ack_wait_s=0.5).step(10) == 1
+    assert list(store.taken) == ["evt_1"]
+
+
+def test_a_message_that_is_no_event_is_put_aside_and_its_companions_are_taken(server, connect):
+    connection, store = connect(server, "ALIEN"), Store()
+    receiver = NatsReceiver(connection, store, durable="access")
+    NatsSender(connection).send([event(1)])
+
+    async def publish(context: Any) -> None:
+        await context.publish("alien.order.completed", b"no event")
+
+    ask(server, publish)
+    NatsSender(connection).send([event(2)])
+    while receiver.step(0.1):
+        pass
+    assert list(store.taken) == ["evt_1", "evt_2"]
+    assert unacknowledged(server, "ALIEN") == 0
+
+
+def test_a_receiver_may_take_some_types_only(server, connect):
+    connection, store = connect(server, "SOME"), Store()
+    receiver = NatsReceiver(connection, store, durable="access", types="payment.>")
+    NatsSender(connection).send([event(1), event(2, type="payment.failed")])
+    receiver.step()
+    assert list(store.taken) == ["evt_2"]
+
+
+def test_two_receivers_share_the_messages(server, connect):
+    stores = Store(), Store()
+    receivers = [
+        NatsReceiver(connect(server, "SHARED"), store, durable="access") for store in stores
+    ]
+    for receiver in receivers:
+        receiver.step(0.1)
+    NatsSender(connect(server, "SHARED")).send([event(number) for number in range(300)])
+    threads = [threading.Thread(target=drain, args=(receiver,)) for receiver in receivers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert len(stores[0].seen) + len(stores[1].seen) == 300
+    assert len(stores[0].taken | stores[1].taken) == 300
+
+
+def drain(receiver: NatsReceiver) -> None:
+    while receiver.step(0.3):
+        pass
+
+
+# -- the server dies -----------------------------------------------------------------------------
+
+
+def test_a_server_killed_in_the_middle_loses_nothing_and_doubles_nothing(mortal, connect):
+    """The sender's side as the relay has it: a page comes again until it was taken."""
+    sender = NatsSender(connect(mortal, "KILLED", patience_s=2))
+    receiver = NatsReceiver(connect(mortal, "KILLED", patience_s=2), store := Store(),
+                            durable="access", ack_wait_s=1)  # fmt: skip
+    pages = [[event(number) for number in range(at, at + 20)] for at in range(0, 1_000, 20)]
+    sent, over = threading.Event(), threading.Event()
+    failures = []
+
+    def send_all() -> None:
+        for number, page in enumerate(pages):
+            while True:
+                try:
+                    sender.send(page)
+                except TransportDown as down:
+                    failures.append(down)
+                    continue
+                break
+            if number == 5:
+                sent.set()
+
+    def receive_all() -> None:
+        while not over.is_set() or len(store.taken) < 1_000:
+            try:
+                receiver.step(0.2)
+            except TransportDown:
+                continue
+
+    threads = [threading.Thread(target=work) for work in (send_all, receive_all)]
+    for thread in threads:
+        thread.start()
+    for _ in range(3):
+        assert sent.wait(60)
+        mortal.kill()
+        mortal.start()
+    threads[0].join(120)
+    assert not threads[0].is_alive()
+    over.set()
+    threads[1].join(120)
+    assert not threads[1].is_alive()
+    assert stored(mortal, "KILLED") == 1_000
+    assert set(store.taken) == {f"evt_{number}" for number in range(1_000)}
+    assert failures, "the server was killed between the pages only"
+
+
+def test_the_wire_is_the_envelope(server, connect):
+    NatsSender(connect(server, "WIRE")).send([event(1)])
+
+    async def read(context: Any) -> Any:
+        return await context.get_msg("WIRE", seq=1)
+
+    found = ask(server, read)
+    assert found.data == write_event(event(1))
+    assert found.subject == "wire.order.completed"
+    assert found.headers["Nats-Msg-Id"] == "evt_1"
+    assert found.headers["Content-Type"].startswith("application/cloudevents+json")
