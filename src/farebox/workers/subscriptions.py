@@ -1,10 +1,9 @@
-"""Writing down what has fallen due on subscriptions and entitlements.
+"""Writing down what has fallen due on subscriptions.
 
 It decides nothing: what is due counts from its own instant in every answer. Written down, others
 hear of it (`subscription.updated`, `access.suspended`), and the ledger's books are closed.
 """
 
-from farebox.access.entitlements.service_limits import close_expired
 from farebox.access.flows.subscription_changes import settle_subscription
 from farebox.access.subscriptions.service import due_subscriptions
 from farebox.platform.model import SYSTEM
@@ -25,7 +24,7 @@ class DueSubscriptions:
             due = due_subscriptions(tx, AT_ONCE)
         for each in due:
             self._settle(each)
-        return len(due) + self._database.run(lambda tx: close_expired(tx, AT_ONCE))
+        return len(due)
 
     def _settle(self, subscription: str) -> None:
         def work(tx: Tx) -> None:

@@ -13,6 +13,7 @@ Kind = Literal["product", "feature", "item"]
 SourceKind = Literal["plan", "subscription", "purchase", "add_on", "item", "operator"]
 EntitlementState = Literal["scheduled", "active", "suspended", "expired", "revoked"]
 Outcome = Literal["applied", "skipped", "stale"]
+ExternalState = Literal["active", "paused", "canceled", "expired"]
 
 STATES: Final[tuple[EntitlementState, ...]] = get_args(EntitlementState)
 MOST_ROLES: Final = 32
@@ -45,7 +46,6 @@ class Entitlement(msgspec.Struct, frozen=True, kw_only=True):
     bucket: int | None = None
     expires_at: int | None = None
     revoked_at: int | None = None
-    closed: bool = False
     version: int = 1
 
 
@@ -64,6 +64,22 @@ class Holding(msgspec.Struct, frozen=True, kw_only=True):
     entitlement: Entitlement
     state: EntitlementState
     consumption: Consumption | None
+
+
+class ExternalSubscription(msgspec.Struct, frozen=True, kw_only=True):
+    """A subscription that another billing system keeps, as of `applied_at`, by what it last said.
+
+    `subscription` is that system's id, within its `source`.
+    """
+
+    source: str
+    subscription: str
+    consumer: str
+    product: str
+    add_ons: tuple[str, ...] = ()
+    state: ExternalState = "active"
+    period_ends_at: int | None = None
+    applied_at: int = 0
 
 
 class Processed(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,14 +5,20 @@ plan while the subscription gives access, and a revoked one no more. An add-on's
 that of the product: both stand beside each other under one key, each with its own bucket.
 """
 
+from typing import Final
+
+from farebox.access.catalog.model import ProductEntitlement
 from farebox.access.entitlements.model import (
     LONGEST_ROLE,
     MOST_ROLES,
     Entitlement,
     EntitlementState,
 )
+from farebox.kernel.clock import SECOND_US
 from farebox.kernel.refusals import ValueRefused
 from farebox.platform.rules import checked_text
+
+DAY_US: Final = 86_400 * SECOND_US
 
 
 def state_at(one: Entitlement, now: int, *, opened: bool) -> EntitlementState:
@@ -29,6 +35,13 @@ def state_at(one: Entitlement, now: int, *, opened: bool) -> EntitlementState:
 def is_for(one: Entitlement, role: str | None) -> bool:
     """Tell whether an entitlement is for a role; without roles it is for every one."""
     return role is None or not one.roles or role in one.roles
+
+
+def end_of(line: ProductEntitlement, *, starts_at: int, source_ends_at: int | None) -> int | None:
+    """Return when what a product brings ends: with its days or its source, whichever is first."""
+    own = None if line.days is None else starts_at + line.days * DAY_US
+    ends = [each for each in (own, source_ends_at) if each is not None]
+    return min(ends, default=None)
 
 
 def checked_roles(roles: tuple[str, ...]) -> tuple[str, ...]:

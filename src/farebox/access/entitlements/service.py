@@ -144,7 +144,7 @@ def update_entitlement(
         return old
     if old.source_kind == "plan":
         raise EntitlementOfPlan
-    if new.limit != old.limit or (old.closed and new.bucket is not None):
+    if new.limit != old.limit:
         new = reset_limit(tx, actor, old, new)
     return _write(tx, actor, "updated", old, new, reason=reason)
 
@@ -170,7 +170,6 @@ def end_entitlement(tx: Tx, actor: Actor, old: Entitlement, reason: str | None) 
     new = msgspec.structs.replace(old, revoked_at=tx.now_us)
     if old.bucket is not None and old.source_kind != "plan":
         close_limit(tx, old.bucket)
-        new = msgspec.structs.replace(new, closed=True)
     return _write(tx, actor, "revoked", old, new, reason=reason)
 
 

@@ -1,18 +1,16 @@
 """Limits of entitlements in the ledger: a bucket each, granted once or anew each period.
 
 The limit of a right to a product is drawn by whoever uses the product; that of a feature or an
-item counts in an asset of its own, `right:<key>`.
+item counts in an asset of its own, `right:<key>`. An entitlement that has expired keeps its
+bucket as it is, because a later end brings it back; nobody draws on it meanwhile.
 """
 
 import msgspec
-import sqlalchemy as sa
 
 from farebox.access.buckets.service import create_bucket
-from farebox.access.entitlements import store
 from farebox.access.entitlements.model import Consumption, Entitlement
 from farebox.access.subscriptions.service_ledger import close_bucket, standing_of, void_used
-from farebox.kernel.periods import period_at
-from farebox.ledger.model import FOREVER, Grant
+from farebox.ledger.model import Grant
 from farebox.ledger.service import Ledger, request
 from farebox.platform.model import Actor
 from farebox.storage import Tx
@@ -55,7 +53,7 @@ def reset_limit(tx: Tx, actor: Actor, old: Entitlement, new: Entitlement) -> Ent
     _fill(tx, old.bucket, new)
     if used is not None:
         void_used(tx, old.bucket, used.used)
-    return msgspec.structs.replace(new, closed=False)
+    return new
 
 
 def close_limit(tx: Tx, bucket: int) -> None:
@@ -77,19 +75,6 @@ def consumption_of(tx: Tx, one: Entitlement) -> Consumption | None:
     )
 
 
-def close_expired(tx: Tx, limit: int = 100) -> int:
-    """Write off what is left under limits whose entitlement has ended; returns how many."""
-    table = store.entitlement
-    open_ended = sa.and_(table.c.closed == 0, table.c.bucket.is_not(None))
-    due = sa.and_(open_ended, table.c.source_kind != "plan", table.c.expires_at <= tx.now_us)
-    statement = sa.select(table).where(due).order_by(table.c.expires_at)
-    rows = tx.run(statement.limit(limit).with_for_update()).all()
-    for row in rows:
-        close_limit(tx, row.bucket)
-        tx.run(table.update().where(table.c.id == row.id).values(closed=1))
-    return len(rows)
-
-
 def _fill(tx: Tx, bucket: int, one: Entitlement) -> None:
     if not one.limit:
         return
@@ -98,11 +83,11 @@ def _fill(tx: Tx, bucket: int, one: Entitlement) -> None:
         grant = Grant(bucket=bucket, amount=one.limit, starts_at=starts)
         _ledger.apply(tx, [request(grant)])
         return
-    anchor = one.starts_at
-    if (period := period_at(one.period, 1, anchor, "UTC", tx.now_us)) is not None:
-        # Periods that are over need not be granted again.
-        anchor = anchor if period.index == 0 else period.start_us
-    _ledger.add_schedule(tx, bucket, one.limit, unit=one.period, anchor_at=anchor)
-
-
-assert FOREVER > 0
+    _ledger.add_schedule(
+        tx,
+        bucket,
+        one.limit,
+        unit=one.period,
+        anchor_at=one.starts_at,
+        begins_at=max(one.starts_at, tx.now_us),
+    )

@@ -6,7 +6,7 @@ import msgspec
 import sqlalchemy as sa
 
 from farebox.access.catalog.model import FeatureValue
-from farebox.access.entitlements.model import Entitlement
+from farebox.access.entitlements.model import Entitlement, ExternalSubscription
 
 metadata = sa.MetaData()
 
@@ -19,7 +19,7 @@ _INT, _TEXT = sa.BigInteger, sa.Text
 entitlement = _table(
     "entitlement", id=_TEXT, holder_kind=_TEXT, holder=_TEXT, key=_TEXT, kind=_TEXT,
     source_kind=_TEXT, source=_TEXT, roles=_TEXT, value=_TEXT, use_limit=_INT, period=_TEXT,
-    bucket=_INT, granted_at=_INT, starts_at=_INT, expires_at=_INT, revoked_at=_INT, closed=_INT,
+    bucket=_INT, granted_at=_INT, starts_at=_INT, expires_at=_INT, revoked_at=_INT,
     version=_INT,
 )  # fmt: skip
 processed = _table(
@@ -39,7 +39,6 @@ def entitlement_of(row: sa.Row[Any]) -> Entitlement:
     roles = msgspec.json.decode(found.pop("roles"), type=tuple[str, ...])
     return Entitlement(
         limit=found.pop("use_limit"),
-        closed=bool(found.pop("closed")),
         roles=roles,
         value=None if value is None else msgspec.json.decode(value, type=FeatureValue),
         **found,
@@ -52,5 +51,16 @@ def row_of(one: Entitlement) -> dict[str, Any]:
     row["use_limit"] = row.pop("limit")
     row["roles"] = msgspec.json.encode(one.roles).decode()
     row["value"] = None if one.value is None else msgspec.json.encode(one.value).decode()
-    row["closed"] = int(one.closed)
     return row
+
+
+def external_of(row: sa.Row[Any]) -> ExternalSubscription:
+    """Return a row of `external_subscription`."""
+    found = row._asdict()
+    add_ons = msgspec.json.decode(found.pop("add_ons"), type=tuple[str, ...])
+    return ExternalSubscription(add_ons=add_ons, **found)
+
+
+def external_row_of(one: ExternalSubscription) -> dict[str, Any]:
+    """Return a subscription of another billing system as a row."""
+    return {**msgspec.structs.asdict(one), "add_ons": msgspec.json.encode(one.add_ons).decode()}

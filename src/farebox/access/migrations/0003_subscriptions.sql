@@ -86,18 +86,15 @@ CREATE TABLE entitlement (
   starts_at BIGINT NOT NULL,
   expires_at BIGINT,
   revoked_at BIGINT,
-  closed BIGINT NOT NULL,
   version BIGINT NOT NULL,
   CONSTRAINT entitlement_pk PRIMARY KEY (id),
   CONSTRAINT entitlement_holder_ck CHECK (holder_kind IN ('consumer', 'group')),
   CONSTRAINT entitlement_kind_ck CHECK (kind IN ('product', 'feature', 'item')),
   CONSTRAINT entitlement_source_ck CHECK (source_kind IN ('plan', 'subscription', 'purchase', 'add_on', 'item', 'operator')),
-  CONSTRAINT entitlement_limit_ck CHECK ((use_limit IS NULL OR use_limit >= 0) AND closed IN (0, 1)),
+  CONSTRAINT entitlement_limit_ck CHECK (use_limit IS NULL OR use_limit >= 0),
   CONSTRAINT entitlement_span_ck CHECK (expires_at IS NULL OR expires_at > starts_at)
 ) STRICT;
 CREATE INDEX entitlement_holder_ix ON entitlement (holder, key, id);
--- Limits that have ended and are still in the ledger.
-CREATE INDEX entitlement_due_ix ON entitlement (expires_at) WHERE closed = 0 AND bucket IS NOT NULL;
 CREATE INDEX entitlement_source_ix ON entitlement (source_kind, source, id);
 
 -- What was done with each event of a billing system: the primary key is what lets it happen once.
@@ -128,3 +125,6 @@ CREATE TABLE external_subscription (
   CONSTRAINT external_subscription_consumer_fk FOREIGN KEY (consumer) REFERENCES consumer (id),
   CONSTRAINT external_subscription_state_ck CHECK (state IN ('active', 'paused', 'canceled', 'expired'))
 ) STRICT;
+CREATE INDEX external_subscription_consumer_ix ON external_subscription (consumer, product);
+-- Other systems name a user by what the identity provider calls them.
+CREATE INDEX consumer_subject_ix ON consumer (subject) WHERE subject IS NOT NULL;

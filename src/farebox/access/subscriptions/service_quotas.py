@@ -10,6 +10,7 @@ from farebox.access.subscriptions.model import QuotaStanding, QuotaTerms
 from farebox.access.subscriptions.rules import is_running, opens, period_of
 from farebox.access.subscriptions.service import subscriptions_of
 from farebox.access.subscriptions.service_ledger import standing_of
+from farebox.kernel.periods import Period
 from farebox.ledger import reading
 from farebox.ledger.model import FOREVER
 from farebox.ledger.service import Ledger
@@ -39,6 +40,11 @@ def open_quotas(
     found = [store.quota_of(row) for row in rows]
     running = [one for one in found if one.subscription in giving and is_running(one, tx.now_us)]
     return tuple(sorted(running, key=lambda one: holders.index(one.holder)))
+
+
+def present_period(quota: QuotaTerms, now: int) -> Period:
+    """Return the period of a quota that an instant lies in."""
+    return period_of(quota, now)
 
 
 def open_sources(

@@ -1,0 +1,26 @@
+"""Finding the consumer that another system means."""
+
+import sqlalchemy as sa
+
+from farebox.access.consumers import store
+from farebox.access.consumers.model import Consumer, ConsumerUnknown
+from farebox.access.consumers.service import find_consumer
+from farebox.storage import Tx
+
+
+def consumer_of_user(tx: Tx, user: str) -> Consumer:
+    """Return the consumer whose id this is, or whose identity provider calls them so.
+
+    Refuses (`consumer_unknown`) nobody, and a name that several providers use: to guess would
+    give one person's purchase to another.
+    """
+    found = find_consumer(tx, user)
+    if found is not None:
+        return found
+    here = store.consumer.c.subject == user
+    rows = tx.run(sa.select(store.consumer).where(here).limit(2)).all()
+    if len(rows) > 1:
+        raise ConsumerUnknown("several issuers know a user of this name; send the consumer's id")
+    if not rows:
+        raise ConsumerUnknown
+    return store.consumer_of(rows[0])
