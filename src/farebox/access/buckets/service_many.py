@@ -27,7 +27,8 @@ def sources_of_many(
         statement = sa.select(store.bucket).where(here, store.bucket.c.product.in_(wanted))
         for row in tx.run(statement.order_by(store.bucket.c.priority, store.bucket.c.id)):
             found.setdefault((row.holder, row.product), []).append(store.bucket_of(row))
-    caps = _caps_of(tx, sorted(holders)) if found else {}
+    drawers = sorted({drawn[0] for drawn in holders.values()})
+    caps = _caps_of(tx, drawers) if found else {}
     sources: dict[tuple[str, str], tuple[BucketSource, ...]] = {}
     for consumer, drawn in holders.items():
         for product in wanted:

@@ -1,0 +1,89 @@
+"""Add usage up, tell who comes near a limit, and close periods (source 002, flow 3)."""
+
+from farebox.access.usage.model import GRACE_US
+from farebox.access.usage.service_notices import (
+    low_buckets,
+    quota_notices,
+    tell_low,
+    tell_quotas,
+)
+from farebox.access.usage.service_periods import (
+    close_period,
+    due_periods,
+    is_something_due,
+    tell_interim,
+)
+from farebox.access.usage.service_rollups import (
+    ROWS_A_STEP,
+    StretchPassed,
+    advance_marks,
+    read_stretch,
+    store_stretch,
+)
+from farebox.events.model import Event
+from farebox.storage import Database, Tx
+
+
+def roll_up(
+    database: Database,
+    *,
+    grace_us: int = GRACE_US,
+    rows: int = ROWS_A_STEP,
+    move_always: bool = False,
+) -> bool:
+    """Add the next stretch of both logs to the rollups; tells whether there was one.
+
+    The stretch is added up in a reading transaction; the writing one stores sums, position and
+    the notices that they bring. With `move_always` the position is stored also after nothing.
+    """
+    with database.read() as tx:
+        stretch = read_stretch(tx, grace_us=grace_us, rows=rows)
+        notices = quota_notices(tx, stretch.left)
+        low = low_buckets(tx, stretch.left)
+    if not stretch.rows and not move_always:
+        return False
+
+    def work(tx: Tx) -> None:
+        store_stretch(tx, stretch, grace_us=grace_us)
+        tell_quotas(tx, notices)
+        tell_low(tx, low)
+
+    try:
+        database.run(work)
+    except StretchPassed:
+        return True
+    return bool(stretch.rows)
+
+
+def catch_up(database: Database, *, grace_us: int = GRACE_US) -> None:
+    """Add up all that can be added up now."""
+    while roll_up(database, grace_us=grace_us):
+        pass
+
+
+def close_due_periods(database: Database, *, grace_us: int = GRACE_US, most: int = 50) -> int:
+    """Close periods whose end and grace have passed and tell of each; returns how many it closed.
+
+    Where somebody is still writing what began before the end, the period waits for them.
+    """
+    with database.read() as tx:
+        if not is_something_due(tx):
+            return 0
+    # The first round sets a mark at the ends of the logs, the second comes past it.
+    for _ in range(2):
+        catch_up(database, grace_us=grace_us)
+        roll_up(database, grace_us=grace_us, move_always=True)
+        database.run(advance_marks)
+    with database.read() as tx:
+        due = due_periods(tx, most)
+    return sum(_close(database, consumer, start, grace_us) for consumer, start in due)
+
+
+def _close(database: Database, consumer: str, starts_at: int, grace_us: int) -> bool:
+    return database.run(lambda tx: close_period(tx, consumer, starts_at, grace_us=grace_us))
+
+
+def snapshot_usage(database: Database, consumer: str, *, grace_us: int = GRACE_US) -> Event:
+    """Tell what a consumer has used in the period that runs now (`usage.aggregated`, interim)."""
+    catch_up(database, grace_us=grace_us)
+    return database.run(lambda tx: tell_interim(tx, consumer, grace_us=grace_us))

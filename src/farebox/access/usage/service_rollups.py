@@ -1,0 +1,310 @@
+"""Rollups: uses of both logs, the journal's and the records', added up as far as they have come.
+
+A step reads a stretch of both logs in a reading transaction and stores its sums in a short writing
+one, together with the new position, so that a stretch counts once whoever else steps. Readers add
+what lies behind the position, so that they are exact at once.
+
+`settled_until` is an instant before which all is added up: no transaction that began before it is
+still at work. A period may be closed when it lies behind its end and its grace.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+
+from farebox.access.buckets.service_many import records_of
+from farebox.access.consumers.service_many import drawers_of
+from farebox.access.usage import store
+from farebox.access.usage.model import Aggregation, Position, Sums, UsagePeriod, Used
+from farebox.access.usage.rules import RollupKey, ValueKey, added_up, values_of
+from farebox.access.usage.service_facts import calendars_for
+from farebox.ledger import usages
+from farebox.ledger.usages import JournalUse
+from farebox.storage import Tx
+
+ROWS_A_STEP: Final = 5_000
+_AT_ONCE: Final = 1_000
+_COUNTING: Final = ("report", "correction")
+_NOBODY: Final = ""
+PeriodKey = tuple[str, int]
+
+
+class StretchPassed(Exception):
+    """What was read is no longer what comes next."""
+
+
+class Stretch(msgspec.Struct, kw_only=True):
+    """What a stretch of both logs comes to."""
+
+    position: Position
+    journal: int
+    records: int
+    rows: int
+    sums: dict[RollupKey, Sums]
+    values: dict[ValueKey, tuple[int, int, int]]
+    periods: dict[PeriodKey, UsagePeriod]
+    left: dict[int, int]
+
+
+def read_position(tx: Tx) -> Position:
+    """Return how far the rollups have come."""
+    return store.position_of(tx.run(sa.select(store.position)).one())
+
+
+def lock_position(tx: Tx) -> Position:
+    """Return how far the rollups have come; they go no further until the commit."""
+    return store.position_of(tx.run(sa.select(store.position).with_for_update()).one())
+
+
+def read_stretch(tx: Tx, *, grace_us: int, rows: int = ROWS_A_STEP) -> Stretch:
+    """Add up the next rows of both logs; nothing is written. For a reading transaction."""
+    position = read_position(tx)
+    journal = usages.reach(tx, position.journal, rows)
+    records = tx.log_reach(store.record, position.records, rows)
+    span = usages.span(tx, position.journal, journal)
+    uses = [
+        *decided_between(tx, span.uses, settled_until=position.settled_until, grace_us=grace_us),
+        *reported_between(tx, position.records, records),
+    ]
+    uses, periods = _placed(tx, uses, position, grace_us)
+    return Stretch(
+        position=position,
+        journal=journal,
+        records=records,
+        rows=_rows(tx, position.records, records) + len(span.left),
+        sums=added_up(uses),
+        values=values_of(uses, _aggregations(tx, {one.product for one in uses})),
+        periods=periods,
+        left=span.left,
+    )
+
+
+def store_stretch(tx: Tx, stretch: Stretch, *, grace_us: int) -> None:
+    """Store what a stretch comes to.
+
+    Raises `StretchPassed`, so that nothing is stored, when somebody else has done so or has closed
+    one of its periods meanwhile: read again.
+    """
+    table, was = store.position, stretch.position
+    here = (table.c.journal == was.journal, table.c.records == was.records)
+    moved = table.update().where(*here).values(journal=stretch.journal, records=stretch.records)
+    if tx.run(moved).rowcount != 1 or _closed(tx, stretch.periods):
+        raise StretchPassed
+    _add_sums(tx, stretch.sums)
+    _add_values(tx, stretch.values)
+    rows = [
+        (consumer, start, period.end + grace_us, period.end)
+        for (consumer, start), period in sorted(stretch.periods.items())
+    ]
+    columns = ("consumer", "starts_at", "due_at", "ends_at")
+    tx.insert_missing(store.period, "consumer, starts_at", columns, rows)
+
+
+def advance_marks(tx: Tx) -> int:
+    """Move `settled_until` on as far as the rollups have come, and return it.
+
+    A mark is set at the end of both logs. Once the rollups have passed it, all that was done
+    before it was set is in them; until then it stays where it is.
+    """
+    now = tx.now_us
+    was = lock_position(tx)
+    if was.journal < was.marked_journal or was.records < was.marked_records:
+        return was.settled_until
+    settled = max(was.settled_until, was.marked_at)
+    journal, records = usages.end(tx), tx.log_end(store.record)
+    if was.journal >= journal and was.records >= records:
+        settled = max(settled, now)
+    marks = {"marked_journal": journal, "marked_records": records, "marked_at": now}
+    tx.run(store.position.update().values(settled_until=settled, **marks))
+    return settled
+
+
+# -- reading -------------------------------------------------------------------------------------
+
+
+def attributed(tx: Tx, found: Iterable[tuple[str, int]]) -> dict[tuple[str, int], tuple[str, str]]:
+    """Return the consumer and the group of uses by (actor, bucket).
+
+    What an operator took from a bucket was used by its holder; what nobody in particular used
+    counts for the product and the group alone.
+    """
+    pairs = set(found)
+    known = drawers_of(tx, {actor for actor, _ in pairs})
+    records = records_of(tx, {bucket for _, bucket in pairs})
+    made = {}
+    for actor, bucket in pairs:
+        record = records.get(bucket)
+        group = record.holder if record is not None and record.holder_kind == "group" else ""
+        consumer = actor
+        if actor not in known:
+            consumer = record.holder if record is not None and not group else _NOBODY
+        made[actor, bucket] = (consumer, group)
+    return made
+
+
+def decided_between(
+    tx: Tx, found: Sequence[JournalUse], *, settled_until: int, grace_us: int
+) -> list[Used]:
+    """Return uses of the journal with the consumer, group and period that they count for."""
+    owners = attributed(tx, ((one.actor, one.bucket) for one in found))
+    calendars = calendars_for(tx, {consumer for consumer, _ in owners.values()})
+    made = []
+    for one in found:
+        consumer, group = owners[one.actor, one.bucket]
+        place = calendars.of(consumer).place(one.at, settled_until, grace_us)
+        made.append(
+            Used(
+                consumer, one.product, group, one.at, place.period.start, place.late,
+                int(one.first), one.amount, one.total if one.first else 0, None, one.meta,
+            )
+        )  # fmt: skip
+    return made
+
+
+def reported_between(
+    tx: Tx, after: int, until: int | None, *more: sa.ColumnElement[bool]
+) -> list[Used]:
+    """Return the records between two positions that count."""
+    record = store.record
+    columns = (
+        record.c.consumer, record.c.product, record.c.consumer_group, record.c.at,
+        record.c.period, record.c.late, record.c.counted, record.c.quantity, record.c.remains,
+        record.c.metadata,
+    )  # fmt: skip
+    here = (tx.log_span(record, after, until), record.c.kind.in_(_COUNTING), *more)
+    return [
+        Used(
+            row.consumer, row.product, row.consumer_group, row.at, row.period, bool(row.late),
+            row.counted, row.quantity, max(row.quantity, 0), row.remains, row.metadata,
+        )
+        for row in tx.run(sa.select(*columns).where(*here))
+    ]  # fmt: skip
+
+
+def _placed(
+    tx: Tx, uses: Sequence[Used], position: Position, grace_us: int
+) -> tuple[list[Used], dict[PeriodKey, UsagePeriod]]:
+    """Return the uses and their periods; one whose period is closed counts in the next open one.
+
+    That is rare: a hold whose capture was written long after its end, or terms of a plan that
+    changed while a report was on its way.
+    """
+    calendars = calendars_for(tx, {one.consumer for one in uses})
+    periods: dict[PeriodKey, UsagePeriod] = {}
+    for one in uses:
+        key = (one.consumer, one.period)
+        if one.consumer and key not in periods:
+            periods[key] = calendars.of(one.consumer).period(one.period)
+    if not (closed := _closed(tx, periods)):
+        return list(uses), periods
+    moved = {}
+    for consumer, start in closed:
+        calendar = calendars.of(consumer)
+        following = calendar.period(periods.pop((consumer, start)).end)
+        following = max(
+            following, calendar.period(max(position.settled_until - grace_us, 0)), key=_start
+        )
+        while _closed(tx, {(consumer, following.start): following}):
+            following = calendar.period(following.end)
+        moved[consumer, start] = following
+        periods[consumer, following.start] = following
+    return [
+        msgspec.structs.replace(one, period=target.start, late=True)
+        if (target := moved.get((one.consumer, one.period))) is not None
+        else one
+        for one in uses
+    ], periods
+
+
+def _rows(tx: Tx, after: int, until: int) -> int:
+    """Return how many records lie between two positions, those that count nothing included."""
+    here = tx.log_span(store.record, after, until)
+    count = sa.select(sa.func.count()).select_from(store.record).where(here)
+    return int(tx.run(count).scalar_one())
+
+
+def _start(period: UsagePeriod) -> int:
+    return period.start
+
+
+def _closed(tx: Tx, periods: Mapping[PeriodKey, UsagePeriod]) -> list[PeriodKey]:
+    """Return those of these periods that were told to others."""
+    table = store.period
+    consumers = sorted({consumer for consumer, _ in periods})
+    found: list[PeriodKey] = []
+    for start in range(0, len(consumers), _AT_ONCE):
+        here = table.c.consumer.in_(consumers[start : start + _AT_ONCE])
+        statement = sa.select(table.c.consumer, table.c.starts_at)
+        for row in tx.run(statement.where(here, table.c.closed_at.is_not(None))):
+            key = (row.consumer, row.starts_at)
+            found += [key] if key in periods else []
+    return found
+
+
+def _aggregations(tx: Tx, products: Iterable[str]) -> dict[str, list[Aggregation]]:
+    """Return what is declared for these products."""
+    found: dict[str, list[Aggregation]] = {}
+    here = store.aggregation.c.product.in_(sorted(set(products)))
+    for row in tx.run(sa.select(store.aggregation).where(here)):
+        found.setdefault(row.product, []).append(store.aggregation_of(row))
+    return found
+
+
+# -- writing -------------------------------------------------------------------------------------
+
+
+def _add_sums(tx: Tx, sums: Mapping[RollupKey, Sums]) -> None:
+    table = store.rollup
+    statement = tx.insert_of(table)
+    new = statement.excluded
+    larger = sa.case((new.maximum > table.c.maximum, new.maximum), else_=table.c.maximum)
+    key = ("consumer", "product", "consumer_group", "slot", "period", "late")
+    adding = statement.on_conflict_do_update(
+        index_elements=list(key),
+        set_={
+            "uses": table.c.uses + new.uses,
+            "quantity": table.c.quantity + new.quantity,
+            "maximum": larger,
+        },
+    )
+    rows = [
+        {
+            **dict(zip(key, place, strict=True)),
+            "uses": one.uses,
+            "quantity": one.quantity,
+            "maximum": one.maximum,
+        }
+        for place, one in sorted(sums.items(), key=_first)
+    ]
+    if rows:
+        tx.run(adding, rows)
+
+
+def _add_values(tx: Tx, values: Mapping[ValueKey, tuple[int, int, int]]) -> None:
+    table = store.value
+    statement = tx.insert_of(table)
+    key = ("consumer", "period", "product", "name", "part", "value")
+    adding = statement.on_conflict_do_update(
+        index_elements=list(key),
+        set_={
+            "uses": table.c.uses + statement.excluded.uses,
+            "quantity": table.c.quantity + statement.excluded.quantity,
+        },
+    )
+    rows = [
+        {
+            **dict(zip(key, place, strict=True)),
+            "amount": amount,
+            "uses": uses,
+            "quantity": quantity,
+        }
+        for place, (amount, uses, quantity) in sorted(values.items(), key=_first)
+    ]
+    if rows:
+        tx.run(adding, rows)
+
+
+def _first(pair: tuple[Any, Any]) -> Any:  # noqa: ANN401 - keys of either kind
+    return pair[0]

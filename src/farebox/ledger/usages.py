@@ -1,0 +1,213 @@
+"""What the journal says of use: who used how much of what, in the order of the log.
+
+A use that was decided here stands in the journal as rows from a bucket to its asset's sink of
+usage, with actor and product. What was reported goes to another sink, because its own record
+counts it; what a cap counts is no use at all. A reversal is no row of use either: whoever takes a
+use back keeps the record of it.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from farebox.ledger import store
+from farebox.ledger.model import AccountKind, Kind, Sink
+from farebox.storage import Tx
+
+_USES = tuple(int(kind) for kind in (Kind.USE, Kind.CAPTURE, Kind.DEBT))
+
+
+class JournalUse(msgspec.Struct, frozen=True, array_like=True):
+    """What one operation drew from one bucket. The first of an operation counts it.
+
+    `total` is what the operation drew in all, `meta` the JSON text that came with it.
+    """
+
+    operation: int
+    bucket: int
+    actor: str
+    product: str
+    at: int
+    amount: int
+    first: bool
+    total: int
+    meta: str | None
+
+
+class JournalSums(msgspec.Struct, frozen=True, array_like=True):
+    """Uses of one actor, product and bucket in one slot of time, added up."""
+
+    actor: str
+    product: str
+    bucket: int
+    slot: int
+    count: int
+    quantity: int
+    maximum: int
+
+
+class Span(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of the journal: its uses, and how each touched bucket stood at its end."""
+
+    uses: tuple[JournalUse, ...]
+    left: dict[int, int]
+
+
+class DecidedUse(msgspec.Struct, frozen=True, kw_only=True):
+    """A use that was decided here: `taken` is what the operation drew."""
+
+    actor: str
+    product: str
+    bucket: int
+    at: int
+    taken: int
+    meta: str | None
+
+
+def reach(tx: Tx, after: int, rows: int) -> int:
+    """Return the position up to so many rows after another, before which no row can appear."""
+    return tx.log_reach(store.transfer, after, rows)
+
+
+def end(tx: Tx) -> int:
+    """Return the position after all that anybody who has begun by now may write."""
+    return tx.log_end(store.transfer)
+
+
+def span(tx: Tx, after: int, until: int | None) -> Span:
+    """Return the uses between two positions, and what is left on every bucket touched there."""
+    journal = store.transfer
+    uses = tuple(
+        JournalUse(
+            row.operation, row.bucket, row.actor, row.product, row.at, row.amount,
+            row.place == 1, row.total, row.meta,
+        )
+        for row in tx.run(_uses(tx, after, until).order_by("operation", "line"))
+    )  # fmt: skip
+    entry = sa.func.max(journal.c.entry)
+    last = (
+        sa.select(journal.c.bucket, entry.label("entry"))
+        .where(tx.log_span(journal, after, until))
+        .group_by(journal.c.bucket)
+        .subquery()
+    )
+    rows = tx.run(
+        sa.select(journal.c.bucket, journal.c.available_after)
+        .join(last, sa.and_(last.c.bucket == journal.c.bucket, last.c.entry == journal.c.entry))
+        .where(tx.log_span(journal, after, until))
+    )
+    return Span(uses=_joined(uses), left={row.bucket: row.available_after for row in rows})
+
+
+def sums_after(
+    tx: Tx,
+    after: int,
+    *,
+    slot_us: int,
+    since: int,
+    before: int,
+    actor: str | None = None,
+    product: str | None = None,
+    buckets: Sequence[int] | None = None,
+) -> tuple[JournalSums, ...]:
+    """Add up the uses after a position that happened in a time, by slots of so many microseconds.
+
+    With `actor`, those of the actor or of the named buckets; without it, of the named buckets.
+    """
+    journal = store.transfer
+    more = [journal.c.at >= since, journal.c.at < before]
+    if product is not None:
+        more.append(journal.c.product == product)
+    uses = _uses(tx, after, None, *more).subquery()
+    # Only now, so that an operation's rows on other buckets have been counted in its total.
+    wanted: list[sa.ColumnElement[bool]] = []
+    if buckets is not None:
+        wanted.append(uses.c.bucket.in_(buckets))
+    if actor is not None:
+        wanted.append(uses.c.actor == actor)
+    counted = sa.case((uses.c.place == 1, 1), else_=0)
+    largest = sa.case((uses.c.place == 1, uses.c.total), else_=0)
+    slot = (uses.c.at - uses.c.at % slot_us).label("slot")
+    rows = tx.run(
+        sa.select(
+            uses.c.actor, uses.c.product, uses.c.bucket, slot,
+            sa.cast(sa.func.sum(counted), sa.BigInteger).label("uses"),
+            sa.cast(sa.func.sum(uses.c.amount), sa.BigInteger).label("quantity"),
+            sa.func.max(largest).label("maximum"),
+        )
+        .where(sa.or_(*wanted) if wanted else sa.true())
+        .group_by(uses.c.actor, uses.c.product, uses.c.bucket, slot)
+    )  # fmt: skip
+    return tuple(
+        JournalSums(
+            row.actor, row.product, row.bucket, row.slot, row.uses, row.quantity, row.maximum
+        )
+        for row in rows
+    )
+
+
+def decided_uses(tx: Tx, operations: Sequence[int]) -> dict[int, DecidedUse]:
+    """Return those of these operations that are uses decided here."""
+    if not operations:
+        return {}
+    journal = store.transfer
+    rows = tx.run(
+        _of_use(
+            sa.select(
+                journal.c.operation, journal.c.line, journal.c.actor, journal.c.product,
+                journal.c.bucket, journal.c.at, journal.c.amount, journal.c.meta,
+            )
+        ).where(journal.c.operation.in_(operations)).order_by(journal.c.operation, journal.c.line)
+    )  # fmt: skip
+    found: dict[int, DecidedUse] = {}
+    for row in rows:
+        known = found.get(row.operation)
+        found[row.operation] = DecidedUse(
+            actor=row.actor,
+            product=row.product,
+            bucket=row.bucket if known is None else known.bucket,
+            at=row.at,
+            taken=row.amount + (0 if known is None else known.taken),
+            meta=row.meta if known is None else known.meta,
+        )
+    return found
+
+
+def _of_use(statement: sa.Select[Any]) -> sa.Select[Any]:
+    """Keep the journal's rows that are uses."""
+    journal, sink = store.transfer, store.account
+    return statement.join(sink, sink.c.id == journal.c.credit).where(
+        journal.c.kind.in_(_USES),
+        sink.c.kind == AccountKind.SINK.value,
+        sink.c.name == Sink.USAGE.name.lower(),
+        journal.c.actor.is_not(None),
+        journal.c.product.is_not(None),
+    )
+
+
+def _uses(tx: Tx, after: int, until: int | None, *more: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Select the rows of use of a span, each with its place in its operation and what that drew."""
+    journal = store.transfer
+    place = sa.func.row_number().over(partition_by=journal.c.operation, order_by=journal.c.line)
+    total = sa.func.sum(journal.c.amount).over(partition_by=journal.c.operation)
+    return _of_use(
+        sa.select(
+            journal.c.operation, journal.c.bucket, journal.c.actor, journal.c.product,
+            journal.c.at, journal.c.amount, journal.c.line, place.label("place"),
+            sa.cast(total, sa.BigInteger).label("total"), journal.c.meta,
+        )
+    ).where(tx.log_span(journal, after, until), *more)  # fmt: skip
+
+
+def _joined(uses: Sequence[JournalUse]) -> tuple[JournalUse, ...]:
+    """Return one use for each operation and bucket: a bucket may give from several grants."""
+    found: dict[tuple[int, int], JournalUse] = {}
+    for use in uses:
+        key = (use.operation, use.bucket)
+        known = found.get(key)
+        if known is not None:
+            use = msgspec.structs.replace(known, amount=known.amount + use.amount)  # noqa: PLW2901 - the same use, larger
+        found[key] = use
+    return tuple(found.values())
