@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from farebox.access.flows.apply_billing import APPLIED, apply_billing
+from farebox.access.flows.buy_item import complete_order, refund_order, release_order
+from farebox.access.flows.change_rental import apply_rental_change
 from farebox.events.model import Event
 from farebox.storage import Tx
 
@@ -26,4 +28,11 @@ def in_turn(*handlers: Handler) -> Handler:
 
 HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     **{(BILLING, type_): apply_billing for type_ in APPLIED},
+    (BILLING, "order.completed"): complete_order,
+    (BILLING, "order.canceled"): release_order,
+    (BILLING, "order.expired"): release_order,
+    # A payment is for a subscription or for an order; each handler knows its own.
+    (BILLING, "payment.failed"): in_turn(apply_billing, release_order),
+    (BILLING, "refund.issued"): refund_order,
+    (BILLING, "rental.change_paid"): apply_rental_change,
 }

@@ -16,7 +16,14 @@ Attributes = dict[str, Attribute]
 PlaceState = Literal["held", "pinned", "sold", "released", "expired", "returned"]
 PurchaseState = Literal["initiated", "released", "fulfilled", "failed", "refunded"]
 PurchaseFact = Literal["completed", "ended", "refunded"]
-FailedBecause = Literal["sold_out", "item_unknown", "offer_unknown", "consumer_unknown"]
+FailedBecause = Literal[
+    "sold_out",
+    "item_unknown",
+    "offer_unknown",
+    "consumer_unknown",
+    "period_unusable",
+    "already_entitled",
+]
 
 HOLD_MINUTES: Final = 15
 LONGEST_HOLD_MINUTES: Final = 24 * 60
@@ -226,6 +233,12 @@ class CapacityInUse(Refusal):
     """More places are sold or held than would be left."""
 
     code: ClassVar[str] = "capacity_in_use"
+
+
+class OfferRefused(Refusal):
+    """What is said of the item, or of one of its offers, contradicts itself."""
+
+    code: ClassVar[str] = "offer_refused"
 
 
 class OfferUnknown(Refusal):

@@ -23,6 +23,7 @@ from farebox.access.marketplace.model import (
     ItemNotOnSale,
     Offer,
     OfferKind,
+    OfferRefused,
     OfferUnknown,
     PeriodRefused,
     Place,
@@ -55,7 +56,7 @@ def checked_item_code(code: str) -> str:
 
 
 def checked_draft(draft: Draft) -> Draft:
-    """Return what is said of an item if all of it can be, else refuse it (`value_invalid`)."""
+    """Return what is said of an item if it can be; refuses `value_invalid`, `offer_refused`."""
     checked_text(draft.kind, "a kind", longest=64)
     if not draft.title:
         raise ValueRefused("an item has a title")
@@ -67,7 +68,7 @@ def checked_draft(draft: Draft) -> Draft:
     if len(draft.offers) > MOST_OFFERS:
         raise ValueRefused(f"an item has at most {MOST_OFFERS} offers")
     if len({offer.code for offer in draft.offers}) != len(draft.offers):
-        raise ValueRefused("offers of one item have different codes")
+        raise OfferRefused("offers of one item have different codes")
     for offer in draft.offers:
         _check_offer(offer)
     return draft
@@ -106,7 +107,7 @@ def _check_window(draft: Draft) -> None:
         if instant is not None and not 0 <= instant <= LAST_US:
             raise ValueRefused("a window lies between the years 1970 and 9999")
     if start is not None and end is not None and end <= start:
-        raise ValueRefused("a window ends after it begins")
+        raise OfferRefused("a window ends after it begins")
 
 
 def _check_capacity(capacity: int | None) -> None:
@@ -119,21 +120,23 @@ def _check_offer(offer: Offer) -> None:
     _check_capacity(offer.capacity)
     if not 1 <= offer.hold_minutes <= LONGEST_HOLD_MINUTES:
         raise ValueRefused(f"a place is held for 1 to {LONGEST_HOLD_MINUTES} minutes")
-    if len(offer.periods) > MOST_PERIODS or len(set(offer.periods)) != len(offer.periods):
-        raise ValueRefused(f"an offer has at most {MOST_PERIODS} periods, each once")
+    if len(offer.periods) > MOST_PERIODS:
+        raise ValueRefused(f"an offer has at most {MOST_PERIODS} periods")
+    if len(set(offer.periods)) != len(offer.periods):
+        raise OfferRefused("an offer has each period once")
     hours = (*offer.periods, *(() if offer.finish_within_hours is None else _finish(offer)))
     if not all(1 <= each <= LONGEST_PERIOD_HOURS for each in hours):
         raise ValueRefused(f"a period is 1 to {LONGEST_PERIOD_HOURS} hours")
     if bool(offer.periods) != (offer.kind == "online_rental"):
-        raise ValueRefused("a rental has periods, and nothing else has")
+        raise OfferRefused("a rental has periods, and nothing else has")
     if (offer.clocks == 2) != (offer.finish_within_hours is not None):  # noqa: PLR2004 - two clocks
-        raise ValueRefused("two clocks need finish_within_hours, and one clock has none")
+        raise OfferRefused("two clocks need finish_within_hours, and one clock has none")
     if offer.clocks != 1 and offer.kind != "online_rental":
-        raise ValueRefused("only a rental has two clocks")
+        raise OfferRefused("only a rental has two clocks")
     if offer.starts_at is not None and not (
         offer.kind == "theatre_ticket" and 0 <= offer.starts_at <= LAST_US
     ):
-        raise ValueRefused("only a showing in the theatre has a start of its own")
+        raise OfferRefused("only a showing in the theatre has a start of its own")
 
 
 def _finish(offer: Offer) -> tuple[int, ...]:

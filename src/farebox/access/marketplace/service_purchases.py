@@ -134,11 +134,13 @@ def purchases_of_order(tx: Tx, order: str) -> tuple[Purchase, ...]:
     return tuple(store.purchase_of(row) for row in tx.run(statement.with_for_update()))
 
 
-def pending_purchase(tx: Tx, consumer: str, item: str) -> Purchase | None:
-    """Return the latest purchase of an item that is under way for a consumer, or None."""
+def pending_purchase(tx: Tx, consumer: str, item: str, offer: str | None) -> Purchase | None:
+    """Return the latest purchase of an item that waits for its order, locked, or None."""
     table = store.purchase
     here = (table.c.consumer == consumer, table.c.item == item, table.c.state == "initiated")
     statement = sa.select(table).where(*here, table.c.order_id.is_(None))
+    if offer is not None:
+        statement = statement.where(table.c.offer == offer)
     row = tx.one(statement.order_by(table.c.id.desc()).limit(1).with_for_update())
     return None if row is None else store.purchase_of(row)
 

@@ -130,6 +130,11 @@ def revoke_rental(tx: Tx, actor: Actor, rental_id: str, *, reason: str | None = 
     return seen(new, tx.now_us)
 
 
+def lock_rental(tx: Tx, rental_id: str) -> Rental:
+    """Return a rental that nobody else changes until the commit; refuses an unknown one."""
+    return _locked(tx, rental_id, None)
+
+
 def _locked(tx: Tx, rental_id: str, consumer: str | None) -> Rental:
     row = tx.one(sa.select(store.rental).where(store.rental.c.id == rental_id).with_for_update())
     if row is None or consumer not in {None, row.consumer}:
