@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from farebox.access.catalog.service import ensure_product
 from farebox.access.consumers.service import suspend_consumer
 from farebox.access.decisions.model import ConsumerSuspended
-from farebox.access.decisions.service import load_subject
+from farebox.access.decisions.service_subjects import load_subject
 from farebox.access.flows import accounts, authorise_usage
 from farebox.contracts.accounts import ACCOUNT_PRODUCT
 from farebox.platform.model import FIRST_ADMIN, LastAdmin

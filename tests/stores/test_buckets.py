@@ -23,7 +23,7 @@ from farebox.access.catalog.model import ProductArchived, ProductUnknown
 from farebox.access.consumers import service as consumers
 from farebox.access.consumers import service_groups as groups
 from farebox.access.consumers.model import ConsumerUnknown, DeviceRefused, GroupUnknown
-from farebox.access.decisions.service import load_subject
+from farebox.access.decisions.service_subjects import load_subject
 from farebox.kernel import ids
 from farebox.kernel.clock import SECOND_US
 from farebox.kernel.refusals import ValueRefused

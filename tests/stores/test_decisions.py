@@ -12,8 +12,8 @@ from farebox.access.decisions.model import Principal, SubjectState
 from farebox.access.decisions.service import (
     consumer_of_credential,
     find_credential,
-    load_subject,
 )
+from farebox.access.decisions.service_subjects import load_subject
 from farebox.access.flows.delete_group import delete_group
 from farebox.kernel.clock import SECOND_US
 from farebox.ledger.model import Refused, Source, Use

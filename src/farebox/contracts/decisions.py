@@ -52,7 +52,9 @@ Metadata = Annotated[
 class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Ask whether a consumer may use a product, and take or reserve it in the same step.
 
-    `check` moves nothing, `consume` debits, `reserve` makes a hold for `capture` or `release`. An
+    `check` moves nothing, `consume` debits, `reserve` makes a hold for `capture` or `release`. What
+    is asked for is a `product`, the right to a `feature` or an `item`, or several of these, and then
+    all must be given; without a product there is nothing to draw, so only `check` asks that. An
     operator names `consumer` or `credential`, never both; a consumer who calls with an own
     credential gives neither. `quantity` null means everything available and is for `reserve` with
     `at_most`. `at_most` takes what is there, up to `quantity`. `ttl_seconds`, `on_expiry` and
@@ -60,7 +62,9 @@ class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """
 
     mode: Mode
-    product: ProductCode
+    product: ProductCode | None = None
+    feature: ProductCode | None = None
+    item: ProductCode | None = None
     quantity: Quantity | None = 1
     consumer: Identifier | None = None
     credential: Credential | None = None
@@ -78,7 +82,9 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `code` is `allowed`, or the stable reason of the denial (`bucket_empty`, `account_unknown`);
     it is text and not a closed list, because new reasons may come. `quantity` is what was taken or
-    reserved, `remaining` what the bucket has available after it. A field that says nothing about
+    reserved, `remaining` what is available after it. Where a quota was asked, `limit` is what each
+    period brings and `resets_at` when the next one begins. `value` is the feature's. `retry_after`
+    are the seconds after which a denied rate limit admits again. A field that says nothing about
     this decision is left out: a denial has no `operation`, a check and a consume have no `hold`.
     """
 
@@ -92,6 +98,12 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     quantity: int | None = None
     remaining: int | None = None
     expires_at: Annotated[datetime, Meta(tz=True)] | None = None
+    limit: int | None = None
+    resets_at: Annotated[datetime, Meta(tz=True)] | None = None
+    feature: str | None = None
+    value: bool | int | str | None = None
+    item: str | None = None
+    retry_after: int | None = None
 
 
 class DecideBatchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -47,6 +47,10 @@ ROLES: Final[Mapping[str, Entry]] = {
     "readKey": Entry(Permission.KEYS),
     "rotateKey": Entry(Permission.KEYS),
     "revokeKey": Entry(Permission.KEYS),
+    "readRateLimitsOfConsumer": _READ,
+    "setRateLimitsOfConsumer": Entry(Permission.CONSUMERS),
+    "readRateLimitsOfKey": Entry(Permission.KEYS),
+    "setRateLimitsOfKey": Entry(Permission.KEYS),
     # Groups.
     "createGroup": Entry(Permission.GROUPS),
     "listGroups": _READ,
@@ -120,6 +124,12 @@ ROLES: Final[Mapping[str, Entry]] = {
     "readTestClock": Entry(Permission.TEST_CLOCK),
     "listAudit": Entry(Permission.READ_AUDIT),
     "listEvents": Entry(Permission.READ_EVENTS),
+    "readEventPosition": Entry(Permission.READ_EVENTS),
+    "readSnapshot": Entry(Permission.READ_EVENTS),
+    "listDeadLetters": Entry(Permission.DEAD_LETTERS),
+    "readDeadLetter": Entry(Permission.DEAD_LETTERS),
+    "resendDeadLetter": Entry(Permission.DEAD_LETTERS),
+    "discardDeadLetter": Entry(Permission.DEAD_LETTERS),
     # Webhooks.
     "createWebhook": Entry(Permission.WEBHOOKS),
     "listWebhooks": Entry(Permission.WEBHOOKS),

@@ -21,6 +21,7 @@ LARGEST_PAGE: Final = 1_000
 LONGEST_CREDENTIAL: Final = 512
 LONGEST_LABEL: Final = 128
 LONGEST_NAME: Final = 256
+MOST_SCOPES: Final = 100
 SHORTEST_ADMIN_KEY: Final = 32
 LONGEST_TOKEN_SECONDS: Final = 86_400
 """No token that we sign lives longer, so that a retired signing key is needed no longer."""
@@ -44,11 +45,15 @@ class Permission(StrEnum):
     RESOLVE = "resolve"
     REDEEM = "redeem"
     INTROSPECT = "introspect"
+    SUBSCRIPTIONS = "subscriptions"
+    ENTITLEMENTS = "entitlements"
+    BILLING_EVENTS = "billing_events"
     ACCOUNTS = "accounts"
     OPERATORS = "operators"
     TEST_CLOCK = "test_clock"
     SECRETS = "secrets"
     WEBHOOKS = "webhooks"
+    DEAD_LETTERS = "dead_letters"
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -73,7 +78,8 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     """Whose credential was shown.
 
     `roles` are an operator's roles, or what a consumer's token says; only `rules.may` turns them
-    into permissions. `revision` is the subject's, read before the rest: guard with it.
+    into permissions. `revision` is the subject's, read before the rest: guard with it. `scopes`
+    are what a consumer's key is good for (None: everything).
     """
 
     kind: SubjectKind
@@ -82,6 +88,7 @@ class Principal(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     key_id: str | None = None
     expires_at: int | None = None
+    scopes: frozenset[str] | None = None
 
 
 class Operator(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +102,11 @@ class Operator(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Credential(msgspec.Struct, frozen=True, kw_only=True):
-    """A key that an operator or a consumer shows. The key itself is nowhere."""
+    """A key that an operator or a consumer shows. The key itself is nowhere.
+
+    `scopes` are the codes of products, features and items that a consumer's key is good for; none
+    is all of them.
+    """
 
     id: str
     subject_kind: SubjectKind
@@ -105,6 +116,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     expires_at: int | None = None
     revoked_at: int | None = None
+    scopes: tuple[str, ...] = ()
 
 
 class NewCredential(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,8 @@ from farebox.kernel.refusals import ValueRefused
 from farebox.platform.model import (
     LARGEST_PAGE,
     LONGEST_CREDENTIAL,
+    LONGEST_LABEL,
+    MOST_SCOPES,
     ROLES,
     Actor,
     Credential,
@@ -23,6 +25,7 @@ GENERATED: Final = "fb_live_"
 RANDOM_LETTERS: Final = 32
 DIGITS: Final = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _CHECKSUM_LETTERS: Final = 6
+_SCOPE: Final = frozenset(DIGITS + "._:-")
 LEAST_PRIORITY: Final = -(2**31)
 LAST_PRIORITY: Final = 2**31 - 2
 """The ledger's own priority, for drawing on a credit limit, is the one after it."""
@@ -33,13 +36,13 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
     "vendor": frozenset({
         Permission.READ, Permission.PRODUCTS, Permission.CONSUMERS, Permission.SUSPEND,
         Permission.KEYS, Permission.GROUPS, Permission.BUCKETS, Permission.GRANT,
-        Permission.PLANS, Permission.DECIDE,
+        Permission.PLANS, Permission.DECIDE, Permission.SUBSCRIPTIONS, Permission.ENTITLEMENTS,
     }),
     "provider": _DECIDER | {Permission.REDEEM, Permission.INTROSPECT},
     "edge": _DECIDER,
     "support": frozenset({
         Permission.READ, Permission.READ_AUDIT, Permission.READ_EVENTS, Permission.SUSPEND,
-        Permission.GRANT,
+        Permission.GRANT, Permission.DEAD_LETTERS,
     }),
     "viewer": frozenset({Permission.READ}),
     # These two get their rights with the parts of the platform that they are for.
@@ -67,6 +70,17 @@ def checked_roles(roles: Iterable[str]) -> tuple[Role, ...]:
     if unknown := wanted - set(ROLES):
         raise ValueRefused(f"there is no role {min(unknown)!r}; there are {', '.join(ROLES)}")
     return tuple(role for role in ROLES if role in wanted)
+
+
+def checked_scopes(scopes: Iterable[str]) -> tuple[str, ...]:
+    """Return scopes, each once, in their order; refuses what is no code, and too many."""
+    wanted = tuple(dict.fromkeys(scopes))
+    if len(wanted) > MOST_SCOPES:
+        raise ValueRefused(f"a key has at most {MOST_SCOPES} scopes")
+    for scope in wanted:
+        if not scope or len(scope) > LONGEST_LABEL or not set(scope) <= _SCOPE:
+            raise ValueRefused("a scope is a code: letters, digits and . _ : - in ASCII")
+    return wanted
 
 
 def checked_text(text: str, what: str, *, longest: int, least: int = 1) -> str:

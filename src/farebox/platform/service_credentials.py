@@ -6,6 +6,7 @@ revision of its subject, so that every node that remembers the key looks again.
 
 import secrets
 
+import msgspec
 import sqlalchemy as sa
 
 from farebox.kernel.ids import record_id
@@ -29,6 +30,7 @@ from farebox.platform.rules import (
     RANDOM_LETTERS,
     checked_imported_key,
     checked_limit,
+    checked_scopes,
     checked_text,
     checksum_ok,
     hash_credential,
@@ -52,15 +54,23 @@ def create_credential(
     subject: str,
     label: str = "",
     expires_at: int | None = None,
+    scopes: tuple[str, ...] = (),
 ) -> NewCredential:
     """Generate a key for an operator or a consumer; it is shown in this answer only.
 
     Refuses an unknown operator (`operator_unknown`); whether a consumer exists, its own service
-    has asked.
+    has asked. Scopes as for `import_credential`.
     """
     key = key_of("".join(secrets.choice(DIGITS) for _ in range(RANDOM_LETTERS)))
     made = import_credential(
-        tx, actor, kind=kind, subject=subject, key=key, label=label, expires_at=expires_at
+        tx,
+        actor,
+        kind=kind,
+        subject=subject,
+        key=key,
+        label=label,
+        expires_at=expires_at,
+        scopes=scopes,
     )
     return NewCredential(credential=made, key=key)
 
@@ -74,12 +84,16 @@ def import_credential(
     key: str,
     label: str = "",
     expires_at: int | None = None,
+    scopes: tuple[str, ...] = (),
 ) -> Credential:
     """Take a key from elsewhere: any string of 1 to 512 characters.
 
-    Refuses one that is in use, or ever was (`credential_taken`), and an end that is not ahead.
+    Refuses one that is in use, or ever was (`credential_taken`), an end that is not ahead, and
+    scopes for an operator, who has roles.
     """
     checked_imported_key(key)
+    if scopes and kind == "operator":
+        raise ValueRefused("an operator has roles, not scopes")
     checked_text(label, "a label", longest=LONGEST_LABEL, least=0)
     if expires_at is not None and expires_at <= tx.now_us:
         raise ValueRefused("a credential expires in the future")
@@ -96,8 +110,9 @@ def import_credential(
         hint=hint_of(key),
         created_at=tx.now_us,
         expires_at=expires_at,
+        scopes=checked_scopes(scopes),
     )
-    row = {name: getattr(made, name) for name in made.__struct_fields__}
+    row = {**msgspec.structs.asdict(made), "scopes": " ".join(made.scopes)}
     row["digest"] = hash_credential(ensure_pepper(tx), key)
     if not tx.insert_once(store.credential, row, key=("digest",)):
         raise CredentialTaken
@@ -163,6 +178,7 @@ def rotate_credential(
         subject=old.subject,
         label=old.label,
         expires_at=expires_at,
+        scopes=old.scopes,
     )
 
 

@@ -19,7 +19,7 @@ _INT, _TEXT, _BYTES = sa.BigInteger, sa.Text, sa.LargeBinary
 operator = _table("operator", id=_TEXT, name=_TEXT, roles=_TEXT, state=_TEXT, created_at=_INT)
 credential = _table(
     "credential", digest=_BYTES, id=_TEXT, subject_kind=_TEXT, subject=_TEXT, label=_TEXT,
-    hint=_TEXT, created_at=_INT, expires_at=_INT, revoked_at=_INT,
+    hint=_TEXT, created_at=_INT, expires_at=_INT, revoked_at=_INT, scopes=_TEXT,
 )  # fmt: skip
 secret = _table("secret", name=_TEXT, version=_INT, value=_BYTES, created_at=_INT)
 signing_key = _table("signing_key", kid=_TEXT, private=_TEXT, created_at=_INT, retired_at=_INT)
@@ -46,7 +46,8 @@ def operator_of(row: sa.Row[Any]) -> Operator:
 
 def credential_of(row: sa.Row[Any]) -> Credential:
     """Return a row of `credential`, without its digest."""
-    return msgspec.convert(row, Credential, from_attributes=True)
+    fields = {str(name): value for name, value in row._asdict().items()}
+    return Credential(**{**fields, "scopes": tuple(row.scopes.split())})
 
 
 def signing_key_of(row: sa.Row[Any]) -> SigningKey:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -11,10 +11,13 @@ import structlog
 
 from farebox.access.catalog.service import ensure_product, fill_search
 from farebox.access.consumers.service_tokens import TokenVerifier
+from farebox.access.decisions import service_rates
 from farebox.access.flows.callers import Callers
 from farebox.access.flows.decide import Decider
+from farebox.access.flows.rates import RateCounter
 from farebox.access.flows.sign_in import principal_of_token
 from farebox.kernel.clock import Clock, SystemClock
+from farebox.kernel.ids import record_id
 from farebox.kernel.refusals import Refusal, SettingsRefused
 from farebox.ledger.batch import Lane, Queue
 from farebox.ledger.remote import RemoteQueue
@@ -22,6 +25,7 @@ from farebox.ledger.service import Ledger
 from farebox.ledger.verify import advance_sinks
 from farebox.platform import (
     service_operators,
+    service_pepper,
     service_secrets,
     service_signing,
     service_test_clock,
@@ -42,22 +46,40 @@ class Upkeep:
     """A thread for what must be done from time to time, apart from whoever is waiting.
 
     It trusts the wall clock again once an operator has confirmed it, and in the process that keeps
-    the books (`books`) it moves the sinks' snapshots on.
+    the books (`books`) it moves the sinks' snapshots on. In a process that decides it keeps the
+    share of each rate limit (`rates`).
     """
 
-    def __init__(self, database: Database, clock: SystemClock, *, books: bool) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: SystemClock,
+        *,
+        books: bool,
+        rates: RateCounter | None = None,
+    ) -> None:
         self._database = database
         self._clock = clock
-        self._works = (self._watch_clock, self._advance_sinks) if books else (self._watch_clock,)
+        self._rates = rates
+        self._process = record_id("prc")
+        self._works = [self._watch_clock]
+        if books:
+            self._works.append(self._advance_sinks)
+        if rates is not None:
+            self._works.append(self._share_rates)
+            self._share_rates()
         self._confirmed = self._confirmations()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Stop the thread."""
+        """Stop the thread; the other processes share the rate limits without this one."""
         self._stop.set()
         self._thread.join()
+        if self._rates is not None:
+            with suppress(sa.exc.DBAPIError):
+                self._database.run(lambda tx: service_rates.leave(tx, self._process))
 
     def _run(self) -> None:
         while not self._stop.wait(UPKEEP_SECONDS):
@@ -76,6 +98,10 @@ class Upkeep:
         if confirmed != self._confirmed:
             self._confirmed = confirmed
             _log.warning("clock_confirmed", jump_us=self._clock.confirm())
+
+    def _share_rates(self) -> None:
+        assert self._rates is not None
+        self._rates.share = self._database.run(lambda tx: service_rates.beat(tx, self._process))
 
     def _advance_sinks(self) -> None:
         advance_sinks(self._database)
@@ -100,6 +126,7 @@ class Services:
         self.database: Database = open_database("access", settings.database_url, self.clock)
         self._closing.callback(self.database.close)
         service_test_clock.follow_test_clock(self.database)
+        service_pepper.tell_peppers(self.database, settings.pepper, settings.pepper_old)
         with self.database.write() as tx:
             self.pepper = service_secrets.ensure_pepper(tx)
             service_signing.ensure_signing_key(tx)
@@ -108,7 +135,9 @@ class Services:
         self.callers = Callers(self.database, self.pepper, self._principal_of_token)
         lane, looks = self._queues(ledger_socket)
         self.decider = Decider(self.database, lane, looks, self.callers)
-        upkeep = Upkeep(self.database, self.clock, books=ledger_socket is None)
+        upkeep = Upkeep(
+            self.database, self.clock, books=ledger_socket is None, rates=self.decider.rates
+        )
         self._closing.callback(upkeep.close)
 
     def _queues(self, ledger_socket: Path | None) -> tuple[Queue, Queue]:
@@ -149,6 +178,8 @@ def opened(settings: Settings, clock: Clock, *, migrated: bool = True) -> Iterat
             if migrated:
                 migrate(database, COMPONENTS)
                 service_test_clock.follow_test_clock(database)
+                service_pepper.tell_peppers(database, settings.pepper, settings.pepper_old)
+                database.run(service_pepper.settle_pepper)
         yield database
     finally:
         database.close()

@@ -4,8 +4,10 @@ from typing import ClassVar, Final, Literal
 
 import msgspec
 
+from farebox.access.catalog.model import FeatureValue
 from farebox.access.consumers.model import ConsumerState
 from farebox.kernel.refusals import Refusal
+from farebox.ledger.model import FOREVER
 
 # Named again here, because it is what a decision starts from.
 from farebox.platform.model import Principal as Principal  # noqa: PLC0414
@@ -13,29 +15,67 @@ from farebox.platform.model import Principal as Principal  # noqa: PLC0414
 ACCESS_KEY_TYPE: Final = "access+jwt"
 SHORTEST_ACCESS_KEY_SECONDS: Final = 1
 LONGEST_ACCESS_KEY_SECONDS: Final = 86_400
+MOST_RATES: Final = 16
+LONGEST_RATE_SECONDS: Final = 86_400
 Mode = Literal["consume", "reserve"]
 
 
 class ProductSource(msgspec.Struct, frozen=True, kw_only=True):
-    """A bucket to draw on, the consumer's cap on it, and the group that holds it (None: own)."""
+    """A bucket to draw on, the consumer's cap on it, and the group that holds it (None: own).
+
+    A `quota` bucket is granted anew each period; what is used above one is counted on an
+    `overage` bucket, which never runs out.
+    """
 
     bucket: int
     cap: int | None
     group: str | None
+    quota: bool = False
+    overage: bool = False
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """At most `most` decisions in `seconds`, `burst` of them at once, counted under `key`.
+
+    It counts decisions about one `product`, or about all of them (None).
+    """
+
+    key: str
+    most: int
+    seconds: int
+    burst: int
+    product: str | None = None
+
+
+class Allowance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a quota brings in its present period, and when the next one begins (None: never)."""
+
+    bucket: int
+    limit: int
+    resets_at: int | None
 
 
 class SubjectState(msgspec.Struct, frozen=True, kw_only=True):
     """What a decision about a consumer is made from.
 
     `state` is suspended when the consumer or, for a device, the owner is. `products` are the
-    sources of each product in the order in which they are drawn. `guards` are the subjects whose
-    change makes this state old, with the revisions that were read before everything else.
+    sources of each product in the order in which they are drawn, `allowances` the quotas among
+    them. `features` have the values that plans and entitlements give them, `items` are what the
+    consumer is entitled to. `closed` names, by product or feature, why a subscription that would
+    bring it gives no access. `guards` are the subjects whose change makes this state old, with the
+    revisions that were read before everything else; at `until` it grows old by itself.
     """
 
     consumer: str
     state: ConsumerState
     guards: tuple[tuple[str, int], ...]
     products: dict[str, tuple[ProductSource, ...]]
+    until: int = FOREVER
+    allowances: tuple[Allowance, ...] = ()
+    features: dict[str, FeatureValue] = msgspec.field(default_factory=dict)
+    items: frozenset[str] = frozenset()
+    closed: dict[str, str] = msgspec.field(default_factory=dict)
+    rates: tuple[Rate, ...] = ()
 
 
 class UsageRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,12 +5,13 @@ such a check says that the usage was authorised and paid for, but not that nobod
 same key before. Redeeming it at Farebox says that too.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from joserfc.errors import JoseError
 from joserfc.jwk import OKPKey
 
+from farebox.access.catalog.model import FeatureValue
 from farebox.access.decisions.model import (
     ACCESS_KEY_TYPE,
     LONGEST_ACCESS_KEY_SECONDS,
@@ -18,6 +19,7 @@ from farebox.access.decisions.model import (
     AccessKey,
     AccessKeyExpired,
     AccessKeyInvalid,
+    ProductSource,
     SubjectState,
     UsageRequest,
 )
@@ -48,11 +50,37 @@ def sources_for(
     if group is not None and all(group != name for name, _ in subject.guards):
         return "not_a_member"
     found = tuple(
-        Source(source.bucket, source.cap)
+        source_of(source)
         for source in subject.products.get(product, ())
         if group is None or source.group == group
     )
-    return found or "no_bucket"
+    return found or subject.closed.get(product, "no_bucket")
+
+
+def source_of(source: ProductSource) -> Source:
+    """Return a source as the ledger knows it."""
+    return Source(source.bucket, source.cap, source.overage)
+
+
+def empty_code(drawn: Iterable[ProductSource]) -> str:
+    """Return what to call it when nothing is left on these sources.
+
+    Where quotas alone were drawn on, the next period helps (`quota_exceeded`); otherwise a top-up
+    does (`bucket_empty`).
+    """
+    kinds = {source.quota for source in drawn}
+    return "quota_exceeded" if kinds == {True} else "bucket_empty"
+
+
+def merged(old: FeatureValue | None, new: FeatureValue) -> FeatureValue:
+    """Return a feature's value where two plans or entitlements speak of it.
+
+    A switch is on if one of them says so, the larger number counts, and of choices the first:
+    the consumer's own before the groups'.
+    """
+    if isinstance(old, int) and isinstance(new, int):
+        return max(old, new)
+    return new if old is None else old
 
 
 def claims_of(key: AccessKey) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from farebox.access.buckets.service import (
 from farebox.access.buckets.service_commands import recalled
 from farebox.access.consumers.service import lock_consumer
 from farebox.access.decisions.model import ConsumerSuspended
-from farebox.access.decisions.service import load_subject
+from farebox.access.decisions.service_subjects import load_subject
 from farebox.access.flows.open_account import create_account_holder, open_account_bucket
 from farebox.contracts.accounts import ACCOUNT_PRODUCT
 from farebox.kernel import ids

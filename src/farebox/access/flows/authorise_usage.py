@@ -11,8 +11,8 @@ from farebox.access.catalog.service import find_product
 from farebox.access.consumers.model import ConsumerUnknown
 from farebox.access.decisions.model import AccessKey, Authorisation, Denial, UsageRequest
 from farebox.access.decisions.rules import checked_usage, sources_for
-from farebox.access.decisions.service import load_subject
 from farebox.access.decisions.service_access_keys import sign_access_key
+from farebox.access.decisions.service_subjects import load_subject
 from farebox.kernel import ids
 from farebox.kernel.clock import SECOND_US
 from farebox.ledger.model import Applied, Denied, Hold, Outcome, Source, Use

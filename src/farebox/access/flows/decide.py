@@ -15,21 +15,27 @@ import asyncio
 from typing import Final
 
 from farebox.access.decisions.model import SubjectState
-from farebox.access.decisions.service import load_subject
+from farebox.access.decisions.rules import source_of
+from farebox.access.decisions.service_subjects import load_subject
 from farebox.access.flows.asks import (
     ConsumerUnknown,
     NotAllowed,
     Subject,
+    checked_ask,
     command_of,
     decision_of,
-    denial_of,
+    drawn_by,
     hold_id,
+    limited,
     no,
+    rates_for,
     refusal_of,
     request_of,
+    settled_by_state,
     subject_of,
 )
 from farebox.access.flows.callers import Caller, Callers, CredentialInvalid, make_room
+from farebox.access.flows.rates import RateCounter
 from farebox.contracts.decisions import (
     CaptureRequest,
     CaptureResult,
@@ -57,6 +63,7 @@ class Decider:
         self._lane = lane
         self._looks = looks
         self.callers = callers
+        self.rates = RateCounter()
         self._subjects: dict[str, Subject] = {}
         self.allowed = 0
         self.denied = 0
@@ -71,40 +78,60 @@ class Decider:
         (`role_missing`), somebody else's consumer (`consumer_unknown`), another payload under a
         used key (`idempotency_key_reused`).
         """
+        checked_ask(ask)
+        wait: int | None = None
         for _ in range(_ROUNDS):
             caller = self.callers.known(shown) or await self.callers.find(shown)
-            consumer = ask.consumer
-            if consumer is None or ask.credential is not None or not caller.decides:
-                consumer = await self._consumer_of(caller, ask)
+            consumer, holder = ask.consumer, None
+            if consumer is None or ask.credential is not None or not caller.speaks:
+                holder = await self._holder_of(caller, ask)
+                consumer = "" if holder is None else holder.guard[0]
             subject = self._subjects.get(consumer) or await self._load_subject(consumer)
             if subject is None:
                 self.denied += 1
                 return no(ask, "account_unknown" if ask.credential else "consumer_unknown")
             sources = _sources(subject, ask)
-            denial = denial_of(subject, ask, sources)
-            commands = _RECALL if denial is not None else (command_of(subject, ask, sources),)
+            settled = settled_by_state(subject, holder, ask, sources)
+            if settled is None and wait is None:
+                wait = self._wait(subject, holder, ask)
+            if settled is None and wait:
+                settled = limited(ask, consumer, wait)
+            commands = _RECALL if settled is not None else (command_of(subject, ask, sources),)
             guards = (caller.guard, *subject.guards)
-            request = request_of(caller.guard[0], commands, ask, idempotency_key, guards)
-            reads = denial is not None or ask.mode == "check"
+            request = request_of(
+                caller.guard[0], commands, ask, idempotency_key, guards, until=subject.state.until
+            )
+            reads = settled is not None or ask.mode == "check"
             outcome = (await (self._looks if reads else self._lane).submit(request))[0]
-            if isinstance(outcome, Applied):
-                self.allowed += 1
-            elif outcome.code == "stale":
-                self._forget(shown, subject, ask)
-                continue
-            else:
-                self.denied += 1
-                if denial is not None and outcome.code == "key_unknown":
-                    return denial
-            return decision_of(subject, ask, outcome)
+            if not isinstance(outcome, Applied):
+                if outcome.code == "stale":
+                    self._forget(shown, subject, ask)
+                    continue
+                if settled is not None and outcome.code == "key_unknown":
+                    return self._counted(settled)
+            return self._counted(decision_of(subject, ask, sources, outcome))
         raise TryAgain
 
-    async def _consumer_of(self, caller: Caller, ask: DecideRequest) -> str:
-        """Return whom a request is about; an unknown credential is nobody's (the empty string)."""
+    def _counted(self, decision: Decision) -> Decision:
+        if decision.allowed:
+            self.allowed += 1
+        else:
+            self.denied += 1
+        return decision
+
+    def _wait(self, subject: Subject, holder: Caller | None, ask: DecideRequest) -> int:
+        """Return how long the rate limits make this call wait; one is counted once, if admitted."""
+        if not subject.state.rates and (holder is None or not holder.rates):
+            return 0
+        rates = rates_for(subject, holder, ask.product)
+        return self.rates.wait(rates, count=ask.mode != "check")
+
+    async def _holder_of(self, caller: Caller, ask: DecideRequest) -> Caller | None:
+        """Return the consumer's credential that a request is about; None for an unknown one."""
         if caller.kind == "consumer":
             if ask.credential is not None or ask.consumer not in {None, caller.guard[0]}:
                 raise ConsumerUnknown
-            return caller.guard[0]
+            return caller
         if not caller.decides:
             raise NotAllowed
         if ask.credential is None or ask.consumer is not None:
@@ -112,8 +139,8 @@ class Decider:
         try:
             holder = self.callers.known(ask.credential) or await self.callers.find(ask.credential)
         except CredentialInvalid:
-            return ""
-        return holder.guard[0] if holder.kind == "consumer" else ""
+            return None
+        return holder if holder.kind == "consumer" else None
 
     async def _load_subject(self, consumer: str) -> Subject | None:
         state = await asyncio.to_thread(self._read_subject, consumer) if consumer else None
@@ -196,12 +223,8 @@ class Decider:
 
 def _sources(subject: Subject, ask: DecideRequest) -> tuple[Source, ...]:
     """Return where this request may draw: all of the consumer's, or the one it names."""
+    if ask.product is None:
+        return ()
     if ask.group is None and ask.bucket is None:
         return subject.sources.get(ask.product, ())
-    wanted = None if ask.bucket is None else ids.parse("bkt", ask.bucket)
-    return tuple(
-        Source(each.bucket, each.cap)
-        for each in subject.state.products.get(ask.product, ())
-        if (ask.group is None or each.group == ask.group)
-        and (ask.bucket is None or each.bucket == wanted)
-    )
+    return tuple(source_of(each) for each in drawn_by(subject, ask))

@@ -6,6 +6,7 @@ from farebox.http.routes import (
     accounts,
     buckets,
     consumers,
+    dead_letters,
     decisions,
     events,
     features,
@@ -16,6 +17,7 @@ from farebox.http.routes import (
     plans,
     plans_catalog,
     products,
+    rate_limits,
     usages,
     webhooks,
 )
@@ -25,6 +27,7 @@ HANDLERS: Final = (
     *consumers.HANDLERS,
     *groups.HANDLERS,
     *keys.HANDLERS,
+    *rate_limits.HANDLERS,
     *products.HANDLERS,
     *features.HANDLERS,
     *plans_catalog.HANDLERS,
@@ -35,5 +38,6 @@ HANDLERS: Final = (
     *accounts.HANDLERS,
     *operators.HANDLERS,
     *events.HANDLERS,
+    *dead_letters.HANDLERS,
     *webhooks.HANDLERS,
 )

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from farebox.access.consumers.model import ConsumerUnknown
 from farebox.access.consumers.service import read_consumer
+from farebox.access.decisions.service_rates import keep_rates
 from farebox.http.deps import Command, Desk
 from farebox.http.wire import (
     Body,
@@ -26,6 +27,7 @@ from farebox.kernel.clock import SECOND_US
 from farebox.platform import service_credentials as service
 from farebox.platform.model import (
     LONGEST_CREDENTIAL,
+    MOST_SCOPES,
     Credential,
     CredentialUnknown,
     NewCredential,
@@ -37,14 +39,21 @@ from farebox.platform.service_operators import read_operator
 from farebox.storage import Tx
 
 TAGS = ["Keys"]
+Scope = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:-]{1,128}$")]
+Scopes = Annotated[tuple[Scope, ...], Meta(max_length=MOST_SCOPES)]
 LONGEST_OVERLAP = 90 * 86_400
 
 
 class CreateKey(Body, frozen=True):
-    """A key of its own making is generated; `key` brings one from elsewhere instead."""
+    """A key of its own making is generated; `key` brings one from elsewhere instead.
+
+    `scopes` are the codes of the products, features and items that a consumer's key is good for;
+    without any it is good for everything.
+    """
 
     label: Label = ""
     expires_at: Time | None = None
+    scopes: Scopes = ()
     key: Annotated[str, Meta(min_length=1, max_length=LONGEST_CREDENTIAL)] | None = None
 
 
@@ -65,6 +74,7 @@ class KeyView(View, frozen=True):
     created_at: Time
     expires_at: Time | None
     revoked_at: Time | None
+    scopes: list[str]
 
 
 class NewKeyView(KeyView, frozen=True):
@@ -84,6 +94,7 @@ def show_key(credential: Credential) -> KeyView:
         created_at=show_time(credential.created_at),
         expires_at=show_end(credential.expires_at),
         revoked_at=show_end(credential.revoked_at),
+        scopes=list(credential.scopes),
     )
 
 
@@ -99,6 +110,7 @@ def show_new_key(made: NewCredential | Credential) -> NewKeyView:
         created_at=show_time(credential.created_at),
         expires_at=show_end(credential.expires_at),
         revoked_at=show_end(credential.revoked_at),
+        scopes=list(credential.scopes),
         key=made.key if isinstance(made, NewCredential) else None,
     )
 
@@ -110,7 +122,13 @@ def make_key(
     end = read_end(data.expires_at, now_us=tx.now_us)
     if data.key is None:
         made = service.create_credential(
-            tx, command.actor, kind=kind, subject=subject, label=data.label, expires_at=end
+            tx,
+            command.actor,
+            kind=kind,
+            subject=subject,
+            label=data.label,
+            expires_at=end,
+            scopes=data.scopes,
         )
         return show_new_key(made)
     brought = service.import_credential(
@@ -121,6 +139,7 @@ def make_key(
         key=data.key,
         label=data.label,
         expires_at=end,
+        scopes=data.scopes,
     )
     return show_new_key(brought)
 
@@ -231,9 +250,11 @@ def rotate_key(
     """Make a new key for the same subject; the old one goes on for the overlap and no longer."""
 
     def work(tx: Tx) -> NewKeyView:
-        readable(tx, command, key)
+        old = readable(tx, command, key)
         overlap = data.overlap_seconds * SECOND_US
-        return show_new_key(service.rotate_credential(tx, command.actor, key, overlap_us=overlap))
+        made = service.rotate_credential(tx, command.actor, key, overlap_us=overlap)
+        keep_rates(tx, command.actor, old.id, made.credential.id, guarded_by=old.subject)
+        return show_new_key(made)
 
     return command.answer(NewKeyView, work)
 
