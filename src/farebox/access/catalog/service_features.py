@@ -1,6 +1,7 @@
 """Features: named capabilities that plans and products bring."""
 
 from collections.abc import Collection
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -137,9 +138,9 @@ def _change(tx: Tx, actor: Actor, what: str, old: Feature, new: Feature) -> Feat
     return new
 
 
-def facts_of(feature: Feature) -> dict[str, object]:
+def facts_of(feature: Feature) -> dict[str, Any]:
     """Return a feature as events and snapshots tell it."""
-    facts: dict[str, object] = msgspec.to_builtins(feature)
+    facts: dict[str, Any] = msgspec.to_builtins(feature)
     return {"feature": facts.pop("code"), **facts}
 
 

@@ -1,6 +1,6 @@
 """Plans: quotas, rate limits and features, in versions that never change."""
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
@@ -158,9 +158,9 @@ def _locked(tx: Tx, code: str) -> Plan:
     return read_plan(tx, code)
 
 
-def facts_of(plan: Plan) -> dict[str, object]:
+def facts_of(plan: Plan) -> dict[str, Any]:
     """Return a plan as events and snapshots tell it."""
-    facts: dict[str, object] = msgspec.to_builtins(plan)
+    facts: dict[str, Any] = msgspec.to_builtins(plan)
     return {"plan": facts.pop("code"), **facts}
 
 
