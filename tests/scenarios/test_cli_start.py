@@ -161,3 +161,35 @@ def test_a_configured_admin_key_works_and_is_not_printed(command_nursery, tmp_pa
     assert line.startswith("Farebox listens on http://")
     assert statuses == [200, 401]
     assert (tmp_path / "farebox-data" / "access.db").exists()
+
+
+PEPPERS = ("the-pepper-of-the-tests-0123456789", "another-pepper-of-the-tests-012345")
+
+
+def test_a_pepper_from_the_environment_is_needed_from_then_on(command_nursery, tmp_path):
+    settings = {"FAREBOX_ADMIN_KEY": ADMIN_KEY, "FAREBOX_PORT": "0", "FAREBOX_PEPPER": PEPPERS[0]}
+    farebox = Farebox(command_nursery, tmp_path, **settings)
+    with farebox.started("serve") as process:
+        url = line_of(process, r".*")[0].rpartition(" ")[2]
+        until(lambda: answers(f"{url}/readyz"), process)
+        key = farebox.done("keys", "create", "Second", "--role", "admin").strip()
+        statuses = [operators(url, each) for each in (ADMIN_KEY, key)]
+        stop(process, signal.SIGTERM)
+    assert statuses == [200, 200]
+
+    without = Farebox(command_nursery, tmp_path, FAREBOX_PORT="0")
+    assert without.refused("serve").startswith("this data needs its pepper: set FAREBOX_PEPPER")
+    why = farebox.refused("serve", FAREBOX_PEPPER=PEPPERS[1])
+    assert why.startswith("FAREBOX_PEPPER is not the pepper of this data")
+    assert farebox.refused("serve", FAREBOX_PEPPER="short") == (
+        "settings: pepper (FAREBOX_PEPPER) must be 32 to 512 printable ASCII characters"
+    )
+
+    rotated = {"FAREBOX_PEPPER": PEPPERS[1], "FAREBOX_PEPPER_OLD": PEPPERS[0]}
+    farebox = Farebox(command_nursery, tmp_path, **settings | rotated)
+    with farebox.started("serve") as process:
+        url = line_of(process, r".*")[0].rpartition(" ")[2]
+        until(lambda: answers(f"{url}/readyz"), process)
+        status = operators(url, key)
+        stop(process, signal.SIGTERM)
+    assert status == 200

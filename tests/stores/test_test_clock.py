@@ -229,23 +229,21 @@ def test_without_a_test_clock_a_batch_costs_no_statement_more(
     """With one it costs one more; so the count would show it if the other did as well."""
     bucket = scene.bucket(100)
 
-    def count():
+    def count(key):
         database = open_database_at(database_url)
         follow_test_clock(database)
         lane = Lane(database, ledger)
         try:
             ask(lane, Use(sources=(Source(bucket),), amount=1))
             del statements[:]
-            lane.call(
-                request(Use(sources=(Source(bucket),), amount=1), caller="c", key=f"{id(lane)}")
-            )
+            lane.call(request(Use(sources=(Source(bucket),), amount=1), caller="c", key=key))
             return list(statements)
         finally:
             lane.close()
 
-    off = count()
+    off = count("off")
     run(scene.database, settle_test_clock, wanted=True)
-    on = count()
+    on = count("on")
     assert off
     assert not any("test_clock" in each for each in off)
     assert len([each for each in on if "test_clock" in each]) == 1

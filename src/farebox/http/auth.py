@@ -21,6 +21,7 @@ from farebox.http.refusals import CredentialAmbiguous, CredentialMissing
 from farebox.http.roles import ROLES
 from farebox.platform.model import Principal
 from farebox.platform.rules import checksum_ok, hash_credential
+from farebox.platform.service_pepper import renew_digest
 from farebox.platform.service_secrets import peppers
 from farebox.storage import Database
 
@@ -73,10 +74,13 @@ class Lookup:
         if not checksum_ok(key):
             return None
         with self._database.read() as tx:
-            for pepper in peppers(tx):
-                found = find_credential(tx, hash_credential(pepper, key))
-                if found is not None:
-                    return found
+            digests = [hash_credential(pepper, key) for pepper in peppers(tx)]
+            tries = ((digest, find_credential(tx, digest)) for digest in digests)
+            digest, found = next((each for each in tries if each[1] is not None), (b"", None))
+        if found is not None:
+            if digest != digests[0]:
+                renew_digest(self._database, key)
+            return found
         if self._verifier is None or key.count(".") != 2:  # noqa: PLR2004 - a JWT has three parts
             return None
         try:

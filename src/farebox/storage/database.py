@@ -34,10 +34,12 @@ class Problem(Enum):
 class Tx(ABC):
     """One open transaction. Whoever opened it commits by leaving its `with` block."""
 
-    def __init__(self, connection: sa.Connection, moved_by: str | None = None) -> None:
+    def __init__(self, connection: sa.Connection, database: "Database") -> None:
         self.connection = connection
+        self.secrets = database.secrets
+        self._clock = database.clock
         self._moved_us = 0
-        self._moved_by = moved_by
+        self._moved_by = database.moved_by
         self._after_commit: list[Callable[[], None]] = []
 
     @property
@@ -177,12 +179,14 @@ class Database(ABC):
 
     `moved_by` is a SELECT of one number, the microseconds by which every transaction's time is
     moved: a test clock's. None, as in production, costs no statement and cannot be moved.
+    `secrets` are what this process was told and the database must not hold, by their names.
     """
 
     def __init__(self, name: str, clock: Clock) -> None:
         self.name = name
         self.clock = clock
         self.moved_by: str | None = None
+        self.secrets: Mapping[str, tuple[bytes, ...]] = {}
 
     def now_us(self) -> int:
         """Return the time for what is kept in memory: without a statement unless it is moved."""

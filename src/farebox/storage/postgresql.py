@@ -35,11 +35,8 @@ def array_of(column: sa.Column[Any]) -> str:
 class PostgresqlTx(Tx):
     """A transaction on PostgreSQL."""
 
-    def __init__(
-        self, connection: sa.Connection, clock: Clock, moved_by: str | None = None
-    ) -> None:
-        super().__init__(connection, moved_by)
-        self._clock = clock
+    def __init__(self, connection: sa.Connection, database: Database) -> None:
+        super().__init__(connection, database)
         self._now_us: int | None = None
 
     @property
@@ -178,7 +175,7 @@ class PostgresqlDatabase(Database):
     @contextmanager
     def write(self) -> Iterator[Tx]:
         with self._engine.connect() as connection:
-            tx = PostgresqlTx(connection, self.clock, self.moved_by)
+            tx = PostgresqlTx(connection, self)
             with connection.begin():
                 yield tx
         tx.committed()
@@ -190,7 +187,7 @@ class PostgresqlDatabase(Database):
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )
             with snapshot.begin():
-                yield PostgresqlTx(snapshot, self.clock, self.moved_by)
+                yield PostgresqlTx(snapshot, self)
 
     def translate(self, statement: str) -> list[str]:
         word, _, rest = statement.partition(" ")

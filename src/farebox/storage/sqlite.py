@@ -65,18 +65,11 @@ def _update_sql(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
 class SqliteTx(Tx):
     """A transaction on SQLite."""
 
-    def __init__(
-        self,
-        connection: sa.Connection,
-        clock: Clock,
-        epoch: int | None,
-        moved_by: str | None = None,
-    ) -> None:
-        super().__init__(connection, moved_by)
+    def __init__(self, connection: sa.Connection, database: Database, epoch: int | None) -> None:
+        super().__init__(connection, database)
         driver = connection.connection.driver_connection
         assert isinstance(driver, sqlite3.Connection)
         self._driver = driver
-        self._clock = clock
         self._epoch = epoch
         self._now_us: int | None = None
 
@@ -229,8 +222,7 @@ class SqliteDatabase(Database):
         with self._turns.turn() as before:
             if self._connection is None:
                 self._connection = self._engine.connect()
-            epoch = None if before % 2 else before
-            tx = SqliteTx(self._connection, self.clock, epoch, self.moved_by)
+            tx = SqliteTx(self._connection, self, None if before % 2 else before)
             tx.begin("BEGIN IMMEDIATE")
             try:
                 yield tx
@@ -256,7 +248,7 @@ class SqliteDatabase(Database):
             connection = self._readers.connection = self._engine.connect()
             self._all_readers.append(connection)
         before = self._turns.counter()
-        tx = SqliteTx(connection, self.clock, None if before % 2 else before, self.moved_by)
+        tx = SqliteTx(connection, self, None if before % 2 else before)
         tx.begin("BEGIN")
         try:
             yield tx

@@ -33,11 +33,18 @@ _MUST_BE: Final = {
     "admin_key": "32 to 512 printable ASCII characters",
     "log_level": "debug, info, warning or error",
     "test_clock": "true or false",
+    "pepper": "32 to 512 printable ASCII characters",
+    "pepper_old": "32 to 512 printable ASCII characters",
 }
 
 # A key travels in a header, where the server sees no other characters, and none at its ends.
 AdminKey = Annotated[
     str, Meta(min_length=SHORTEST_ADMIN_KEY, max_length=512, pattern=r"^[!-~]([ -~]*[!-~])?\Z")
+]
+
+
+Pepper = Annotated[
+    str, Meta(min_length=SHORTEST_ADMIN_KEY, max_length=512, pattern=r"^[ -~]+\Z")
 ]
 
 
@@ -48,6 +55,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     elsewhere (on a server). `admin_key` is the first admin's key (at least 32 characters);
     without one the first start generates a key and prints it once. `public_url` is what access
     keys name as their issuer. `test_clock` lets an admin move the time on: never in production.
+    `pepper` (at least 32 characters) is what credentials are hashed under; without one the database
+    keeps its own. `pepper_old` is the one before, while it is being replaced.
     """
 
     data: Annotated[str, Meta(min_length=1)] = "farebox-data"
@@ -59,6 +68,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     public_url: str | None = None
     issuers: tuple[Issuer, ...] = ()
     test_clock: bool = False
+    pepper: Pepper | None = None
+    pepper_old: Pepper | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
