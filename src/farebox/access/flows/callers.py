@@ -13,8 +13,9 @@ from typing import Any, Final
 
 import msgspec
 
-from farebox.access.decisions.model import Principal
+from farebox.access.decisions.model import Principal, Rate
 from farebox.access.decisions.service import find_credential
+from farebox.access.decisions.service_rates import rates_of
 from farebox.kernel.refusals import Refusal
 from farebox.ledger.model import FOREVER
 from farebox.platform.model import Permission
@@ -35,13 +36,20 @@ class CredentialInvalid(Refusal):
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """A known credential's owner, prepared for deciding. `guard` is the owner's id and revision."""
+    """A known credential's owner, prepared for deciding. `guard` is the owner's id and revision.
+
+    One that `speaks` may name any consumer. `scopes` are the codes that a consumer's key is good
+    for (None: all), `rates` the key's own limits.
+    """
 
     kind: str
     guard: tuple[str, int]
     decides: bool
     resolves: bool
+    speaks: bool
     expires_at: int
+    scopes: frozenset[str] | None = None
+    rates: tuple[Rate, ...] = ()
 
 
 class Callers:
@@ -75,17 +83,21 @@ class Callers:
         digest = self.digest(key)
         if not checksum_ok(key) or self._unknown.get(digest, 0.0) > time.monotonic():
             raise CredentialInvalid
-        found = await asyncio.to_thread(self._load, key, digest)
+        found, rates = await asyncio.to_thread(self._load, key, digest)
         if found is None:
             make_room(self._unknown)
             self._unknown[digest] = time.monotonic() + UNKNOWN_KEY_SECONDS
             raise CredentialInvalid
         make_room(self._kept)
+        decides = may(found, Permission.DECIDE)
         made = self._kept[digest] = Caller(
             kind=found.kind,
             guard=(found.id, found.revision),
-            decides=found.kind == "consumer" or may(found, Permission.DECIDE),
+            decides=found.kind == "consumer" or decides,
             resolves=may(found, Permission.RESOLVE),
+            speaks=found.kind == "operator" and decides,
+            scopes=found.scopes,
+            rates=rates,
             expires_at=FOREVER if found.expires_at is None else found.expires_at,
         )
         return made
@@ -94,8 +106,8 @@ class Callers:
         """Forget one credential."""
         self._kept.pop(self.digest(key), None)
 
-    def _load(self, key: str, digest: bytes) -> Principal | None:
-        aged = False
+    def _load(self, key: str, digest: bytes) -> tuple[Principal | None, tuple[Rate, ...]]:
+        aged, rates = False, tuple[Rate, ...]()
         with self._database.read() as tx:
             found = find_credential(tx, digest)
             # Keys made under an older pepper, or under one that another node has just begun.
@@ -103,11 +115,15 @@ class Callers:
                 if found is None:
                     found = find_credential(tx, hash_credential(pepper, key))
                     aged = found is not None and age > 0
+            if found is not None and found.kind == "consumer" and found.key_id is not None:
+                rates = rates_of(tx, (found.key_id,))
         if aged:
             renew_digest(self._database, key)
-        if found is None and self._principal_of_token is not None and key.count(".") == _DOTS:
-            return self._principal_of_token(key)
-        return found
+        if found is not None:
+            return found, rates
+        if self._principal_of_token is not None and key.count(".") == _DOTS:
+            found = self._principal_of_token(key)
+        return found, ()
 
 
 def make_room(kept: dict[Any, Any]) -> None:
