@@ -5,6 +5,8 @@ on advances the consumer's revision in the same transaction, so that no remember
 it.
 """
 
+from typing import Any
+
 import msgspec
 import sqlalchemy as sa
 
@@ -205,9 +207,9 @@ def _change(tx: Tx, actor: Actor, action: str, old: Consumer, new: Consumer) -> 
     return new
 
 
-def _tell(tx: Tx, consumer: Consumer) -> None:
-    """Publish what copies of a consumer hold. Its identity at the issuer stays here."""
-    data = {
+def facts_of(consumer: Consumer) -> dict[str, Any]:
+    """Return what copies of a consumer hold. Its identity at the issuer stays here."""
+    return {
         "consumer": consumer.id,
         "name": consumer.name,
         "state": consumer.state,
@@ -215,4 +217,7 @@ def _tell(tx: Tx, consumer: Consumer) -> None:
         "metadata": consumer.metadata,
         "created_at": show_time(consumer.created_at),
     }
-    publish(tx, type="consumer.updated", subject=consumer.id, data=data)
+
+
+def _tell(tx: Tx, consumer: Consumer) -> None:
+    publish(tx, type="consumer.updated", subject=consumer.id, data=facts_of(consumer))
