@@ -79,7 +79,7 @@ class Decider:
         used key (`idempotency_key_reused`).
         """
         checked_ask(ask)
-        wait: int | None = None
+        counted: set[str] = set()
         for _ in range(_ROUNDS):
             caller = self.callers.known(shown) or await self.callers.find(shown)
             consumer, holder = ask.consumer, None
@@ -92,9 +92,7 @@ class Decider:
                 return no(ask, "account_unknown" if ask.credential else "consumer_unknown")
             sources = _sources(subject, ask)
             settled = settled_by_state(subject, holder, ask, sources)
-            if settled is None and wait is None:
-                wait = self._wait(subject, holder, ask)
-            if settled is None and wait:
+            if settled is None and (wait := self._wait(subject, holder, ask, counted)):
                 settled = limited(ask, consumer, wait)
             commands = _RECALL if settled is not None else (command_of(subject, ask, sources),)
             guards = (caller.guard, *subject.guards)
@@ -119,12 +117,23 @@ class Decider:
             self.denied += 1
         return decision
 
-    def _wait(self, subject: Subject, holder: Caller | None, ask: DecideRequest) -> int:
-        """Return how long the rate limits make this call wait; one is counted once, if admitted."""
+    def _wait(
+        self, subject: Subject, holder: Caller | None, ask: DecideRequest, counted: set[str]
+    ) -> int:
+        """Return how long the rate limits make this call wait.
+
+        One that is admitted is counted, and once only, though its state may have to be loaded
+        anew: `counted` are the limits that have counted it.
+        """
         if not subject.state.rates and (holder is None or not holder.rates):
             return 0
-        rates = rates_for(subject, holder, ask.product)
-        return self.rates.wait(rates, count=ask.mode != "check")
+        found = rates_for(subject, holder, ask.product)
+        rates = [rate for rate in found if rate.key not in counted]
+        counts = ask.mode != "check"
+        wait = self.rates.wait(rates, count=counts)
+        if counts and not wait:
+            counted.update(rate.key for rate in rates)
+        return wait
 
     async def _holder_of(self, caller: Caller, ask: DecideRequest) -> Caller | None:
         """Return the consumer's credential that a request is about; None for an unknown one."""
