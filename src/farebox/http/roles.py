@@ -32,6 +32,7 @@ class Entry(msgspec.Struct, frozen=True):
 
 _READ: Final = Entry(Permission.READ)
 _READ_OWN: Final = Entry(Permission.READ, consumers=True)
+_READ_ITEMS: Final = Entry(Permission.READ_ITEMS, consumers=True)
 
 ROLES: Final[Mapping[str, Entry]] = {
     # Consumers and their keys.
@@ -80,6 +81,31 @@ ROLES: Final[Mapping[str, Entry]] = {
     "listPlanVersions": _READ_OWN,
     "changePlan": Entry(Permission.PLANS),
     "archivePlan": Entry(Permission.PLANS),
+    # Marketplace: owners see and edit their own items, consumers what is on sale.
+    "createItem": Entry(Permission.ITEMS),
+    "listItems": _READ_ITEMS,
+    "searchItems": _READ_ITEMS,
+    "readItem": _READ_ITEMS,
+    "updateItem": Entry(Permission.ITEMS),
+    "publishItem": Entry(Permission.ITEMS),
+    "withdrawItem": Entry(Permission.ITEMS),
+    "archiveItem": Entry(Permission.ITEMS),
+    "transferItem": Entry(Permission.ITEM_OWNERSHIP),
+    "holdPlace": Entry(Permission.PURCHASES, consumers=True),
+    "listPlaces": _READ_OWN,
+    "readPlace": _READ_OWN,
+    "renewPlace": Entry(Permission.PURCHASES, consumers=True),
+    "releasePlace": Entry(Permission.PURCHASES, consumers=True),
+    "startPurchase": Entry(Permission.PURCHASES, consumers=True),
+    "listPurchases": _READ_OWN,
+    "readPurchase": _READ_OWN,
+    "listRentals": _READ_OWN,
+    "readRental": _READ_OWN,
+    "playRental": Entry(Permission.PURCHASES, consumers=True),
+    "moveRental": Entry(Permission.PURCHASES, consumers=True),
+    "requestExtension": Entry(Permission.PURCHASES, consumers=True),
+    "extendRental": Entry(Permission.RENTALS),
+    "revokeRental": Entry(Permission.RENTALS),
     # Buckets.
     "createBucket": Entry(Permission.BUCKETS),
     "listBuckets": _READ_OWN,
@@ -105,6 +131,36 @@ ROLES: Final[Mapping[str, Entry]] = {
     "decideBatch": Entry(Permission.DECIDE, consumers=True),
     "capture": Entry(Permission.RESOLVE),
     "release": Entry(Permission.RESOLVE),
+    # Subscriptions, entitlements, and what other billing systems say.
+    "createSubscription": Entry(Permission.SUBSCRIPTIONS, consumers=True),
+    "listSubscriptions": _READ_OWN,
+    "readSubscription": _READ_OWN,
+    "listQuotasOfSubscription": _READ_OWN,
+    "cancelSubscription": Entry(Permission.SUBSCRIPTIONS, consumers=True),
+    "resumeSubscription": Entry(Permission.SUBSCRIPTIONS, consumers=True),
+    "pauseSubscription": Entry(Permission.SUBSCRIPTIONS, consumers=True),
+    "changePlanOfSubscription": Entry(Permission.SUBSCRIPTIONS, consumers=True),
+    "listEntitlements": _READ_OWN,
+    "readEntitlement": _READ_OWN,
+    "grantEntitlement": Entry(Permission.ENTITLEMENTS),
+    "updateEntitlement": Entry(Permission.ENTITLEMENTS),
+    "revokeEntitlement": Entry(Permission.ENTITLEMENTS),
+    "postBillingEvent": Entry(Permission.BILLING_EVENTS),
+    # Usage.
+    "reportUsage": Entry(Permission.DECIDE),
+    "reportUsageBatch": Entry(Permission.DECIDE),
+    "reportUsageEvents": Entry(Permission.DECIDE),
+    "readUsage": _READ_OWN,
+    "listUsageRecords": _READ_OWN,
+    "readUsageRecord": _READ_OWN,
+    "listUsagePeriods": _READ_OWN,
+    "snapshotUsage": Entry(Permission.READ_EVENTS),
+    "declareAggregation": Entry(Permission.PRODUCTS),
+    "listAggregations": _READ,
+    "removeAggregation": Entry(Permission.PRODUCTS),
+    "setLowMark": Entry(Permission.BUCKETS),
+    "readLowMark": _READ,
+    "removeLowMark": Entry(Permission.BUCKETS),
     # Accounts.
     "openAccount": Entry(Permission.ACCOUNTS),
     "tot": Entry(Permission.ACCOUNTS),

@@ -37,17 +37,20 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
         Permission.READ, Permission.PRODUCTS, Permission.CONSUMERS, Permission.SUSPEND,
         Permission.KEYS, Permission.GROUPS, Permission.BUCKETS, Permission.GRANT,
         Permission.PLANS, Permission.DECIDE, Permission.SUBSCRIPTIONS, Permission.ENTITLEMENTS,
+        Permission.READ_ITEMS,
     }),
     "provider": _DECIDER | {Permission.REDEEM, Permission.INTROSPECT},
     "edge": _DECIDER,
     "support": frozenset({
         Permission.READ, Permission.READ_AUDIT, Permission.READ_EVENTS, Permission.SUSPEND,
-        Permission.GRANT, Permission.DEAD_LETTERS,
+        Permission.GRANT, Permission.DEAD_LETTERS, Permission.SUBSCRIPTIONS,
+        Permission.ENTITLEMENTS,
     }),
-    "viewer": frozenset({Permission.READ}),
+    "viewer": frozenset({Permission.READ, Permission.READ_ITEMS}),
     # These two get their rights with the parts of the platform that they are for.
-    "billing": frozenset({Permission.READ, Permission.READ_EVENTS}),
-    "owner": frozenset(),
+    "billing": frozenset({
+        Permission.READ, Permission.READ_EVENTS, Permission.BILLING_EVENTS, Permission.READ_ITEMS}),
+    "owner": frozenset({Permission.READ_ITEMS, Permission.ITEMS}),
 }  # fmt: skip
 
 

@@ -1,10 +1,11 @@
-"""Finding the consumer that another system means."""
+"""Finding the consumer that another system means, and whose rights a consumer has."""
 
 import sqlalchemy as sa
 
 from farebox.access.consumers import store
 from farebox.access.consumers.model import Consumer, ConsumerUnknown
-from farebox.access.consumers.service import find_consumer
+from farebox.access.consumers.service import find_consumer, read_consumer
+from farebox.access.consumers.service_groups import groups_of
 from farebox.storage import Tx
 
 
@@ -24,3 +25,13 @@ def consumer_of_user(tx: Tx, user: str) -> Consumer:
     if not rows:
         raise ConsumerUnknown
     return store.consumer_of(rows[0])
+
+
+def holders_of(tx: Tx, consumer: str) -> tuple[str, ...]:
+    """Return whose buckets and rights a consumer has: their own, then their groups'.
+
+    A device has its owner's. Refuses an unknown consumer (`consumer_unknown`).
+    """
+    found = read_consumer(tx, consumer)
+    drawer = found.owner or found.id
+    return (drawer, *(group.id for group in groups_of(tx, drawer)))

@@ -22,6 +22,7 @@ from farebox.access.entitlements.model import (
     Entitlement,
     EntitlementOfPlan,
     EntitlementOver,
+    EntitlementState,
     EntitlementUnknown,
     Kind,
     SourceKind,
@@ -219,19 +220,33 @@ def list_entitlements(
 
 
 def page_entitlements(
-    tx: Tx, *, holder: str | None = None, key: str | None = None,
-    after: str | None = None, limit: int = 100,
-) -> Page[Entitlement]:  # fmt: skip
-    """Return entitlements of all holders in the order of their ids, whatever their state."""
+    tx: Tx,
+    *,
+    key: str | None = None,
+    role: str | None = None,
+    active_only: bool = True,
+    after: str | None = None,
+    limit: int = 100,
+) -> Page[Entitlement]:
+    """Return everybody's entitlements in the order of their ids.
+
+    What is left out by `role` or `active_only` makes a page shorter, never the last one.
+    """
     table = store.entitlement
     statement = sa.select(table).order_by(table.c.id)
-    for column, wanted in ((table.c.holder, holder), (table.c.key, key)):
-        if wanted is not None:
-            statement = statement.where(column == wanted)
+    if key is not None:
+        statement = statement.where(table.c.key == key)
     if after is not None:
         statement = statement.where(table.c.id > after)
     found = _found(tx, statement.limit(checked_limit(limit) + 1))
-    return page_of(found, limit, lambda one: one.id)
+    page = page_of(found, limit, lambda one: one.id)
+    giving = open_plans(tx, page.items)
+    kept = [
+        one
+        for one in page.items
+        if is_for(one, role) and (not active_only or state_of(one, tx.now_us, giving) == "active")
+    ]
+    return Page(items=tuple(kept), next=page.next)
 
 
 def open_plans(tx: Tx, found: Sequence[Entitlement]) -> frozenset[str]:
@@ -242,7 +257,7 @@ def open_plans(tx: Tx, found: Sequence[Entitlement]) -> frozenset[str]:
     return frozenset(one.id for one in subscriptions_of(tx, holders) if gives_access(one))
 
 
-def state_of(one: Entitlement, now: int, giving: frozenset[str]) -> str:
+def state_of(one: Entitlement, now: int, giving: frozenset[str]) -> EntitlementState:
     """Return how an entitlement stands, given the subscriptions that give access."""
     return state_at(one, now, opened=one.source_kind != "plan" or one.source in giving)
 

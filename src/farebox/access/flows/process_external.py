@@ -91,7 +91,9 @@ def process_external(tx: Tx, message: Mapping[str, Any], *, actor: Actor = PROCE
     and what is older than what was applied for its subscription (`event_stale`).
     """
     event = read_message(message)
-    body = msgspec.json.encode(message, order="deterministic")
+    # What makes it the same event, whichever way it came and whatever else an envelope carries.
+    same = (event.type, message["payload"], msgspec.to_builtins(event.meta))
+    body = msgspec.json.encode(same, order="deterministic")
     subject = event.payload.subscription_id or event.payload.user_id or ""
     noted = note_processed(
         tx,
