@@ -92,6 +92,10 @@ class Inbox:
 
     def step(self) -> int:
         """Apply what is due, up to a hundred events; returns how many were tried."""
+        # Looking in vain, again and again, must not take a writer's turn.
+        with self.database.read() as tx:
+            if not service_inbox.has_due(tx):
+                return 0
         for count in range(AT_ONCE):
             if not self._apply_next():
                 return count

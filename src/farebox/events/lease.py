@@ -6,7 +6,13 @@ import threading
 import time
 from typing import Final
 
-from farebox.events.service_leases import confirm_lease, give_up_lease, take_lease
+from farebox.events.service_leases import (
+    LONGEST_TTL_US,
+    confirm_lease,
+    give_up_lease,
+    is_settled,
+    take_lease,
+)
 from farebox.kernel.clock import SECOND_US
 from farebox.storage import Database, Tx
 
@@ -23,6 +29,7 @@ class Lease:
     def __init__(
         self, database: Database, name: str, *, ttl_us: int = TTL_US, holder: str | None = None
     ) -> None:
+        assert 0 < ttl_us <= LONGEST_TTL_US
         self.name = name
         self.ttl_us = ttl_us
         self.holder = holder or f"{os.uname().nodename}/{os.getpid()}/{secrets.token_hex(4)}"
@@ -38,6 +45,10 @@ class Lease:
     def take(self) -> bool:
         """Take or renew the lease; tells whether it is ours."""
         with self._lock:
+            with self._database.read() as tx:
+                settled = is_settled(tx, self.name, self.holder, self.ttl_us)
+            if settled is not None and settled is self.is_held:
+                return settled
             # The time is taken before the database is asked, so our view ends first.
             asked_ns = time.monotonic_ns()
             ours = self._database.run(

@@ -95,6 +95,13 @@ def _store_in_order(tx: Tx, events: Sequence[Event], *, again: bool, patience_us
         _set_due(tx, key, seen=seen[key], dead=bool(subjects[key].dead))
 
 
+def has_due(tx: Tx) -> bool:
+    """Tell whether a subject has waited long enough for its next event; this only reads."""
+    table = store.inbox_subject
+    due = sa.select(table.c.due_at).where(table.c.due_at <= tx.now_us).limit(1)
+    return tx.one(due) is not None
+
+
 def next_due(tx: Tx) -> Picked | None:
     """Lock the subject that has waited longest for its next event, and return that event."""
     table = store.inbox_subject

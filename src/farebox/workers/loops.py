@@ -24,11 +24,6 @@ _log = structlog.get_logger("farebox.workers")
 class Worker(Protocol):
     """A piece of work that is done again and again."""
 
-    @property
-    def name(self) -> str:
-        """Return the name for logs and threads."""
-        ...
-
     def step(self) -> int:
         """Do one piece of work that is due; returns 0 when there was none."""
         ...
@@ -42,6 +37,11 @@ class Loop:
     idle_s: float = IDLE_S
     woken: bool = True
 
+    @property
+    def name(self) -> str:
+        """Return the name for logs and threads."""
+        return str(getattr(self.worker, "name", type(self.worker).__name__.lower()))
+
 
 class Loops:
     """Runs each worker in a thread of its own while this process holds the lease."""
@@ -52,8 +52,9 @@ class Loops:
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._keep, name="lease", daemon=True)]
         for loop, bell in self._loops:
-            name = loop.worker.name
-            thread = threading.Thread(target=self._run, args=(loop, bell), name=name, daemon=True)
+            thread = threading.Thread(
+                target=self._run, args=(loop, bell), name=loop.name, daemon=True
+            )
             self._threads.append(thread)
         self._deaf = BELL.listen(self.wake)
 
@@ -105,7 +106,7 @@ class Loops:
                     pass
             except Exception:  # noqa: BLE001 - the next round tries again, later and later
                 failures += 1
-                _log.warning("worker_failed", worker=loop.worker.name, exc_info=True)
+                _log.warning("worker_failed", worker=loop.name, exc_info=True)
                 self._stop.wait(pause_us(failures) / SECOND_US)
                 continue
             failures = 0
