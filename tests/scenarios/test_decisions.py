@@ -11,7 +11,8 @@ from farebox.access.buckets.model import Terms
 from farebox.access.catalog.model import Quota, RateLimit
 from farebox.access.consumers import service as consumers
 from farebox.access.decisions import service_rates
-from farebox.access.decisions.model import Rate
+from farebox.access.decisions.model import IntrospectedRight, Introspection, Rate
+from farebox.access.decisions.service_access_keys import introspect
 from farebox.access.entitlements.service import grant_entitlement, revoke_entitlement
 from farebox.access.flows.callers import Callers
 from farebox.access.flows.decide import Decider
@@ -260,9 +261,9 @@ def test_processes_divide_a_rate_limit(desk: Desk) -> None:
     desk.prepaid(50)
     limit = Rate(key="", most=60, seconds=60, burst=4)
     run(desk.database, service_rates.set_rates, ADA, desk.ada, (limit,), guarded_by=desk.ada)
-    for process in ("one", "two"):
-        shares = run(desk.database, service_rates.beat, process)
-    desk.decider.rates.share = desk.other.rates.share = shares
+    shares = [run(desk.database, service_rates.beat, process) for process in ("one", "two")]
+    assert shares == [1, 2]
+    desk.decider.rates.share = desk.other.rates.share = 2
     desk.other.rates._now = lambda: desk.now
     admitted = [desk.decide(at=at).allowed for at in (desk.decider, desk.other) for _ in range(4)]
     assert admitted == [True, True, False, False] * 2
@@ -271,6 +272,25 @@ def test_processes_divide_a_rate_limit(desk: Desk) -> None:
     run(desk.database, service_rates.beat, "two")
     desk.clock.move(service_rates.ALIVE_US)
     assert run(desk.database, service_rates.beat, "one") == 1, "the silent one is not counted"
+
+
+def test_introspection_tells_what_a_key_is_good_for_and_what_its_consumer_is_entitled_to(
+    desk: Desk,
+) -> None:
+    def seen(key: str) -> Introspection:
+        return run(desk.database, introspect, key, issuer="https://farebox.test")
+
+    assert seen(desk.own).entitlements == ()
+    sub = desk.active(desk.plan("basic", MONTHLY, features={"screens": 2}))
+    desk.decide(quantity=2)
+    narrow = desk.key("consumer", desk.ada, scopes=("books", "films"))
+    assert seen(narrow).scope == "books films"
+    assert seen(desk.own).entitlements == (
+        IntrospectedRight(key="screens", kind="feature", value=2),
+        IntrospectedRight(key="films", kind="product", limit=5, remaining=3),
+    )
+    desk.billing("payment.failed", sub)
+    assert seen(desk.own).entitlements == ()
 
 
 def test_order_of_checks_is_the_designs(desk: Desk) -> None:

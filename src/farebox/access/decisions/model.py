@@ -137,8 +137,28 @@ class Redemption(msgspec.Struct, frozen=True, kw_only=True):
     redeemed_by: str
 
 
+class IntrospectedRight(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a consumer is entitled to now, by its key; without roles it is for every role.
+
+    `limit` is what the present period brings and `remaining` what is left of it, in the product's
+    smallest unit. `exp` is its end in seconds.
+    """
+
+    key: str
+    kind: str
+    roles: tuple[str, ...] = ()
+    value: FeatureValue | None = None
+    limit: int | None = None
+    remaining: int | None = None
+    exp: int | None = None
+
+
 class Introspection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The answer of RFC 7662; whatever is not active says nothing but that. Times are seconds."""
+    """The answer of RFC 7662; whatever is not active says nothing but that. Times are seconds.
+
+    `scope` are the codes that an API key is limited to, `entitlements` (an extension) what its
+    consumer may use.
+    """
 
     active: bool
     scope: str | None = None
@@ -152,6 +172,7 @@ class Introspection(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     jti: str | None = None
     group: str | None = None
     quantity: int | None = None
+    entitlements: tuple[IntrospectedRight, ...] | None = None
 
 
 class AccessKeyInvalid(Refusal):

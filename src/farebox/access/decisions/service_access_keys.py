@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from farebox.access.consumers.model import Consumer
 from farebox.access.consumers.service import find_consumer
+from farebox.access.consumers.service_lookup import holders_of
 from farebox.access.decisions import store
 from farebox.access.decisions.model import (
     ACCESS_KEY_TYPE,
@@ -14,10 +15,13 @@ from farebox.access.decisions.model import (
     AccessKeyInvalid,
     AlreadyRedeemed,
     ConsumerSuspended,
+    IntrospectedRight,
     Introspection,
     Redemption,
 )
 from farebox.access.decisions.rules import claims_of, read_access_key
+from farebox.access.entitlements.service import list_entitlements
+from farebox.access.entitlements.service_limits import consumption_of
 from farebox.kernel import ids
 from farebox.kernel.clock import SECOND_US
 from farebox.platform.model import Actor
@@ -108,7 +112,27 @@ def _introspect_api_key(tx: Tx, token: str, issuer: str) -> Introspection:
         iss=issuer,
         iat=found.created_at // SECOND_US,
         exp=None if found.expires_at is None else found.expires_at // SECOND_US,
+        scope=" ".join(found.scopes) or None,
+        entitlements=_rights(tx, found.subject),
     )
+
+
+def _rights(tx: Tx, consumer: str) -> tuple[IntrospectedRight, ...]:
+    """Return what a consumer is entitled to now, by itself and through its groups."""
+    made = []
+    for one in list_entitlements(tx, holders_of(tx, consumer)):
+        used = consumption_of(tx, one)
+        right = IntrospectedRight(
+            key=one.key,
+            kind=one.kind,
+            roles=one.roles,
+            value=one.value,
+            limit=None if used is None else used.limit,
+            remaining=None if used is None else used.remaining,
+            exp=None if one.expires_at is None else one.expires_at // SECOND_US,
+        )
+        made.append(right)
+    return tuple(made)
 
 
 def _is_redeemed(tx: Tx, operation: int) -> bool:
