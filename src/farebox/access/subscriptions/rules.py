@@ -147,6 +147,9 @@ def with_fact(one: Subscription, fact: Fact, at: int) -> Subscription:
         )  # fmt: skip
         if state == "active":
             one = msgspec.structs.replace(one, grace_ends_at=None, trial_ends_at=None)
+        if fact in ("paid", "renewed") and one.cancel_at is not None and one.cancel_at <= at:
+            # Who comes back after the end no longer wants the old end.
+            one = msgspec.structs.replace(one, cancel_at=None)
     elif state == "paused":
         one = msgspec.structs.replace(
             one, paused_at=at, pending_plan=None, pending_version=None, pending_at=None
