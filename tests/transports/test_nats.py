@@ -223,7 +223,7 @@ def test_a_message_that_is_no_event_is_put_aside_and_its_companions_are_taken(se
     NatsSender(connection).send([event(1)])
 
     async def publish(context: Any) -> None:
-        await context.publish("alien.order.completed", b"no event")
+        await context.publish("alien.access.order.completed", b"no event")
 
     ask(server, publish)
     NatsSender(connection).send([event(2)])
@@ -237,6 +237,14 @@ def test_a_receiver_may_take_some_types_only(server, connect):
     connection, store = connect(server, "SOME"), Store()
     receiver = NatsReceiver(connection, store, durable="access", types="payment.>")
     NatsSender(connection).send([event(1), event(2, type="payment.failed")])
+    receiver.step()
+    assert list(store.taken) == ["evt_2"]
+
+
+def test_a_receiver_may_take_what_one_service_tells(server, connect):
+    connection, store = connect(server, "TOLD"), Store()
+    receiver = NatsReceiver(connection, store, durable="access", of="billing")
+    NatsSender(connection).send([event(1), event(2, source="/farebox/billing")])
     receiver.step()
     assert list(store.taken) == ["evt_2"]
 
@@ -319,6 +327,6 @@ def test_the_wire_is_the_envelope(server, connect):
 
     found = ask(server, read)
     assert found.data == write_event(event(1))
-    assert found.subject == "wire.order.completed"
+    assert found.subject == "wire.access.order.completed"
     assert found.headers["Nats-Msg-Id"] == "evt_1"
     assert found.headers["Content-Type"].startswith("application/cloudevents+json")

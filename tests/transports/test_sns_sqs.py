@@ -177,6 +177,12 @@ def test_subscribers_may_filter_by_type(aws):
     assert said["source"]["StringValue"] == "/farebox/billing"
 
 
+def test_a_queue_may_get_one_services_events_only(aws):
+    make_queue(aws, TOPIC, QUEUE, source="/farebox/billing")
+    SnsSender(aws, topic=TOPIC).send([event(1), event(2, source="/farebox/access")])
+    assert [json.loads(body)["id"] for body in bodies(aws, QUEUE)] == ["evt_1"]
+
+
 # -- what fails ----------------------------------------------------------------------------------
 
 

@@ -109,6 +109,15 @@ def migrate(*, config: Config = None, data: Data = None) -> None:
 
 
 @app.command
+def queues(*, config: Config = None) -> None:
+    """Make the topics and queues on AWS; doing it again changes nothing (docs/transports.md)."""
+    from farebox.wiring.transports import make_queues
+
+    for name in make_queues(_settings(config)):
+        print(name)
+
+
+@app.command
 def verify(*, config: Config = None, data: Data = None) -> None:
     """Replay the journal and prove every stored balance, while the system runs.
 

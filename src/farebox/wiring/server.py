@@ -45,6 +45,7 @@ class _Worker(Application):
             authenticate=Lookup(services.database, services.verifier),
             issuer=services.settings.issuer,
             metrics=Metrics(),
+            private_webhooks=services.settings.private_webhooks,
             test_clock=services.settings.test_clock,
         )
         super().__init__(create_app(over), hot_routes(services.decider))

@@ -33,9 +33,21 @@ _MUST_BE: Final = {
     "admin_key": "32 to 512 printable ASCII characters",
     "log_level": "debug, info, warning or error",
     "test_clock": "true or false",
+    "private_webhooks": "true or false",
+    "nats_url": "nats:// or tls:// and the address of a server, several with commas",
+    "nats_stream": "1 to 64 letters, digits, - and _",
+    "nats_prefix": "words of letters, digits, - and _ with dots between",
+    "nats_copies": "a whole number from 1 to 5",
+    "aws_project": "1 to 24 letters, digits, - and _",
+    "aws_environment": "1 to 24 letters, digits, - and _",
+    "aws_region": "the name of a region, such as eu-central-1",
+    "aws_endpoint_url": "an http or https URL",
     "pepper": "32 to 512 printable ASCII characters",
     "pepper_old": "32 to 512 printable ASCII characters",
 }
+
+_AWS: Final = ("aws_project", "aws_environment", "aws_region")
+_AWS_KEYS: Final = ("aws_access_key_id", "aws_secret_access_key")
 
 # A key travels in a header, where the server sees no other characters, and none at its ends.
 AdminKey = Annotated[
@@ -48,6 +60,13 @@ Pepper = Annotated[
 ]
 
 
+_Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,24}\Z")]
+_NatsUrl = Annotated[
+    str, Meta(max_length=2_048, pattern=r"^(nats|tls)://[!-+\--~]+(,(nats|tls)://[!-+\--~]+)*\Z")
+]
+_NatsPrefix = Annotated[str, Meta(max_length=128, pattern=r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\Z")]
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a Farebox is started with.
 
@@ -55,6 +74,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     elsewhere (on a server). `admin_key` is the first admin's key (at least 32 characters);
     without one the first start generates a key and prints it once. `public_url` is what access
     keys name as their issuer. `test_clock` lets an admin move the time on: never in production.
+    `private_webhooks` lets webhooks go to addresses of one's own network, and by plain HTTP.
+    `nats_*` and `aws_*` are the transports of events; docs/transports.md tells them.
     `pepper` (at least 32 characters) is what credentials are hashed under; without one the database
     keeps its own. `pepper_old` is the one before, while it is being replaced.
     """
@@ -68,6 +89,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     public_url: str | None = None
     issuers: tuple[Issuer, ...] = ()
     test_clock: bool = False
+    private_webhooks: bool = False
+    nats_url: _NatsUrl | None = None
+    nats_stream: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")] = "FAREBOX"
+    nats_prefix: _NatsPrefix = "farebox.events"
+    nats_copies: Annotated[int, Meta(ge=1, le=5)] = 1
+    aws_project: _Word | None = None
+    aws_environment: _Word | None = None
+    aws_region: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}\Z")] | None = None
+    aws_endpoint_url: Annotated[str, Meta(pattern=r"^https?://[!-~]+\Z")] | None = None
+    aws_access_key_id: Annotated[str, Meta(min_length=1)] | None = None
+    aws_secret_access_key: Annotated[str, Meta(min_length=1)] | None = None
     pepper: Pepper | None = None
     pepper_old: Pepper | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -116,9 +148,20 @@ def changed(settings: Settings, **changes: object) -> Settings:
 def checked(tree: Mapping[str, object]) -> Settings:
     """Return a tree of values as settings; refuses (`settings_invalid`) what does not fit."""
     try:
-        return msgspec.convert(tree, Settings, strict=False)
+        made = msgspec.convert(tree, Settings, strict=False)
     except msgspec.ValidationError as error:
         raise SettingsRefused(f"settings: {_fault(error)}") from error
+    _refuse_halves(made)
+    return made
+
+
+def _refuse_halves(settings: Settings) -> None:
+    """Refuse settings that mean something only together, and are not all there."""
+    for names in (_AWS, _AWS_KEYS):
+        missing = [name for name in names if getattr(settings, name) is None]
+        if missing and len(missing) < len(names):
+            given = next(name for name in names if name not in missing)
+            raise SettingsRefused(f"settings: {_name(missing[0])} must be set with {given}")
 
 
 def _read_file(path: Path) -> dict[str, Any]:

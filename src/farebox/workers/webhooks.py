@@ -27,6 +27,8 @@ class Calls(Protocol):
 class Deliveries:
     """Claims what is due, calls, records. Several may work on one database at once."""
 
+    name: Final = "webhooks"
+
     def __init__(self, database: Database, calls: Calls, *, at_once: int = AT_ONCE) -> None:
         self._database = database
         self._calls = calls

@@ -38,7 +38,7 @@ _log: Final = structlog.get_logger("farebox.events")
 
 
 class NatsTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the stream is. An event of type `a.b` has the subject `<prefix>.a.b`.
+    """Where the stream is. Billing's event of type `a.b` has the subject `<prefix>.billing.a.b`.
 
     `url` may name several servers, with commas. `copies` is the number of servers that keep the
     stream. `patience_s` is how long a call waits for the server.
@@ -156,7 +156,7 @@ class NatsSender:
                 if len(body) > largest:
                     _refuse(event, len(body))
                 headers = {**_CONTENT, Header.MSG_ID: event.id}
-                subject = f"{terms.prefix}.{event.type}"
+                subject = f"{terms.prefix}.{_service(event.source)}.{event.type}"
                 acks.append(
                     await context.publish_async(
                         subject, body, wait_stall=terms.patience_s, headers=headers
@@ -173,9 +173,12 @@ class NatsSender:
 class NatsReceiver:
     """A durable consumer of the stream that puts what it gets into an inbox.
 
-    Any number of processes may share one `durable`: each message goes to one of them. Give the
-    inbox patience: what was not stored comes again after what follows it.
+    It takes what the service `of` tells (`billing`; every one's by default) of these `types`
+    (`order.>`). Any number of processes may share one `durable`: each message goes to one of them.
+    Give the inbox patience: what was not stored comes again after what follows it.
     """
+
+    name: Final = "nats"
 
     def __init__(
         self,
@@ -183,13 +186,14 @@ class NatsReceiver:
         receiver: Receiver,
         *,
         durable: str,
+        of: str = "*",
         types: str = ">",
         ack_wait_s: float = ACK_WAIT_S,
     ) -> None:
         self._connection = connection
         self._receiver = receiver
         self._durable = durable
-        self._subjects = f"{connection.terms.prefix}.{types}"
+        self._subjects = f"{connection.terms.prefix}.{of}.{types}"
         self._ack_wait_s = ack_wait_s
         self._context: JetStreamContext | None = None
         self._subscription: JetStreamContext.PullSubscription | None = None
@@ -257,6 +261,12 @@ class NatsReceiver:
             else:
                 tries = message.metadata.num_delivered or 1
                 await message.nak(delay=min(0.5 * 2 ** min(tries, 10), LONGEST_PAUSE_S))
+
+
+def _service(source: str) -> str:
+    """Return a source as one word of a subject: `/farebox/billing` is `billing`."""
+    word = source.rstrip("/").rpartition("/")[2]
+    return "".join(letter if letter.isalnum() and letter.isascii() else "-" for letter in word)
 
 
 def _refuse(event: Event, size: int) -> None:

@@ -96,18 +96,19 @@ def make_topic(aws: Aws, topic: str) -> str:
         raise _down(error) from error
 
 
-def make_queue(aws: Aws, topic: str, queue: str) -> str:
+def make_queue(aws: Aws, topic: str, queue: str, *, source: str | None = None) -> str:
     """Make a queue behind a topic, with its dead letters; returns its URL. Raises `TransportDown`.
 
-    What is there already is brought to the same terms; nothing is lost by doing it again.
+    With a `source` it gets the events of that source only. What is there already is brought to the
+    same terms; nothing is lost by doing it again.
     """
     try:
-        return _make_queue(aws, make_topic(aws, topic), queue)
+        return _make_queue(aws, make_topic(aws, topic), queue, source)
     except _DOWN as error:
         raise _down(error) from error
 
 
-def _make_queue(aws: Aws, topic_arn: str, queue: str) -> str:
+def _make_queue(aws: Aws, topic_arn: str, queue: str, source: str | None) -> str:
     sqs = aws.sqs
     dead_arn = _arn(aws, _new_queue(aws, f"{queue}-dlq", {}))
     redrive = {"deadLetterTargetArn": dead_arn, "maxReceiveCount": MOST_RECEIVES}
@@ -126,11 +127,14 @@ def _make_queue(aws: Aws, topic_arn: str, queue: str) -> str:
         TopicArn=topic_arn, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True
     )["SubscriptionArn"]
     # Raw: the body of the message is what was published, not an envelope of SNS around it.
-    aws.sns.set_subscription_attributes(
-        SubscriptionArn=subscription,
-        AttributeName="RawMessageDelivery",
-        AttributeValue="true",
-    )
+    terms = {
+        "RawMessageDelivery": "true",
+        "FilterPolicy": "{}" if source is None else json.dumps({"source": [source]}),
+    }
+    for name, value in terms.items():
+        aws.sns.set_subscription_attributes(
+            SubscriptionArn=subscription, AttributeName=name, AttributeValue=value
+        )
     return url
 
 
