@@ -7,7 +7,7 @@ strictly, by the handler's own type; what the framework then converts has been p
 import re
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 from urllib.parse import urlencode
 
 import msgspec
@@ -35,6 +35,7 @@ class Form(msgspec.Struct, frozen=True):
     """What a handler's signature says of the requests that it takes."""
 
     parameters: Mapping[str, bool]  # each query parameter, and whether it is a whole number
+    lists: frozenset[str] = frozenset()  # those that may be given more than once
     decoder: Any = None  # msgspec's decoder of the body's type
     body_optional: bool = False
     media_type: str = RequestEncodingType.JSON.value
@@ -47,23 +48,30 @@ def _form_of(handler: HTTPRouteHandler) -> Form:
     for name, provider in handler.resolve_dependencies().items():
         if name in fields:
             given.append(provider.parsed_fn_signature.parameters)
-    names = {
-        field.kwarg_definition.name or name: field.annotation is int
+    kinds = {
+        field.kwarg_definition.name or name: field.annotation
         for each in given
         for name, field in each.items()
         if isinstance(field.kwarg_definition, QueryParameter)
     }
+    names = {name: kind is int for name, kind in kinds.items()}
+    lists = frozenset(name for name, kind in kinds.items() if _is_list(kind))
     data = fields.get("data")
     if data is None:
-        return Form(names)
+        return Form(names, lists)
     kind = data.kwarg_definition
     assert isinstance(kind, BodyKwarg)
     return Form(
         names,
+        lists,
         msgspec.json.Decoder(data.annotation),
         body_optional=not data.is_required,
         media_type=str(getattr(kind.media_type, "value", kind.media_type)),
     )
+
+
+def _is_list(kind: Any) -> bool:  # noqa: ANN401 - any annotation
+    return any(get_origin(each) is list for each in (kind, *get_args(kind)))
 
 
 async def check_request(request: AnyRequest) -> None:
@@ -75,22 +83,22 @@ async def check_request(request: AnyRequest) -> None:
     for value in request.path_params.values():
         if not _IN_PATH.fullmatch(str(value)):
             raise RouteUnknown
-    _check_query(request.query_params.dict(), form.parameters)
+    _check_query(request.query_params.dict(), form)
     if handler.opt.get("moves_value") and not request.headers.get(KEY_HEADER):
         raise KeyMissing
     body = b"" if form.decoder is None else await _check_body(request, form)
     request.state.payload = _payload(request, body)
 
 
-def _check_query(values: Mapping[str, list[str]], known: Mapping[str, bool]) -> None:
+def _check_query(values: Mapping[str, list[str]], form: Form) -> None:
     """Refuse unknown parameters, two values for one, and numbers that are not whole."""
     # A misspelt `limit` must not read as no limit, nor one of two values be chosen silently.
     for name, given in values.items():
-        if name not in known:
+        if name not in form.parameters:
             raise FieldsInvalid(f"{name}: there is no such parameter")
-        if len(given) > 1:
+        if len(given) > 1 and name not in form.lists:
             raise FieldsInvalid(f"{name}: is given more than once")
-        if known[name] and not _WHOLE.fullmatch(given[0]):
+        if form.parameters[name] and not _WHOLE.fullmatch(given[0]):
             raise FieldsInvalid(f"{name}: is not a whole number")
 
 

@@ -44,12 +44,13 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
     "support": frozenset({
         Permission.READ, Permission.READ_AUDIT, Permission.READ_EVENTS, Permission.SUSPEND,
         Permission.GRANT, Permission.DEAD_LETTERS, Permission.SUBSCRIPTIONS,
-        Permission.ENTITLEMENTS,
+        Permission.ENTITLEMENTS, Permission.READ_ITEMS, Permission.PURCHASES, Permission.RENTALS,
     }),
     "viewer": frozenset({Permission.READ, Permission.READ_ITEMS}),
     # These two get their rights with the parts of the platform that they are for.
     "billing": frozenset({
-        Permission.READ, Permission.READ_EVENTS, Permission.BILLING_EVENTS, Permission.READ_ITEMS}),
+        Permission.READ, Permission.READ_EVENTS, Permission.BILLING_EVENTS, Permission.READ_ITEMS,
+    }),
     "owner": frozenset({Permission.READ_ITEMS, Permission.ITEMS}),
 }  # fmt: skip
 

@@ -118,12 +118,12 @@ class Sight(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
-    """What is looked for: all words of `query`, a kind, a state, attributes that have a value."""
+    """What is looked for: all words of `query`, a kind, a state, attributes with a value or any."""
 
     query: str = ""
     kind: str | None = None
     state: ItemState | None = None
-    attributes: tuple[tuple[str, str], ...] = ()
+    attributes: tuple[tuple[str, str | None], ...] = ()
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):

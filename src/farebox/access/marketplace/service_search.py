@@ -41,6 +41,7 @@ from farebox.access.marketplace.service_words import (
 )
 from farebox.kernel import ids
 from farebox.kernel.refusals import ValueRefused
+from farebox.ledger.model import CursorUnknown
 from farebox.storage import Tx
 
 MOST_FORMS: Final = 64
@@ -83,8 +84,8 @@ def find_items(
     """Return items that are seen and wanted: ranked by the query, without one the newest first.
 
     A page has at most 200 items. Where a query finds nothing, `suggestion` is the query with
-    mistyped words mended, if that finds something. Refuses (`value_invalid`) a cursor of another
-    form and more than 8 attributes.
+    mistyped words mended, if that finds something. Refuses a cursor of another
+    list (`cursor_unknown`) and more than 8 attributes (`value_invalid`).
     """
     if not 1 <= limit <= LONGEST_PAGE:
         raise ValueRefused(f"a page has 1 to {LONGEST_PAGE} items")
@@ -132,8 +133,10 @@ def _conditions(tx: Tx, sight: Sight, wanted: Wanted) -> list[sa.ColumnElement[b
         raise ValueRefused(f"a search has at most {MOST_FILTERS} attributes")
     for name, value in wanted.attributes:
         has = store.attribute.alias()
-        here = (has.c.name == name, has.c.value == folded(value), has.c.item == item.c.number)
-        found.append(sa.exists().where(*here))
+        here = sa.and_(has.c.name == name, has.c.item == item.c.number)
+        if value is not None:
+            here = sa.and_(here, has.c.value == folded(value))
+        found.append(sa.exists().where(here))
     return found
 
 
@@ -296,7 +299,7 @@ def _is_used(tx: Tx, text: str) -> bool:
 def _cursor(text: str, parts: int) -> list[int]:
     numbers = text.split("-")
     if len(numbers) != parts or not all(_NUMBER.fullmatch(each) for each in numbers):
-        raise ValueRefused("this cursor is not of this list")
+        raise CursorUnknown
     return [min(int(each), ids.LAST_ID) for each in numbers]
 
 
