@@ -20,6 +20,8 @@ app = App(
 )
 keys = App(name="keys", help="Make, list and revoke the keys of operators; rotate secrets.")
 app.command(keys)
+events = App(name="events", help="Who follows the log of events, and dead letters.")
+app.command(events)
 clock = App(name="clock", help="What to do when the host's clock was set.")
 app.command(clock)
 
@@ -128,6 +130,18 @@ def verify(*, config: Config = None, data: Data = None) -> None:
     run_verify(_settings(config, data=data))
 
 
+@app.command(name="forget")
+def forget_old(*, config: Config = None, data: Data = None) -> None:
+    """Remove what has been kept as long as the settings say, once and while the system runs.
+
+    A serving Farebox does it by itself.
+    """
+    from farebox.wiring.keeping import forget_now
+
+    for what, count in forget_now(_settings(config, data=data)).items():
+        print(f"{count} {what}")
+
+
 @app.command
 def replay(
     file: Annotated[str, Parameter(allow_leading_hyphen=True)],
@@ -231,3 +245,85 @@ def confirm(*, config: Config = None, data: Data = None) -> None:
 
     confirm_clock(_settings(config, data=data))
     print("confirmed; every process goes on within a few seconds")
+
+
+@events.command(name="positions")
+def show_positions(*, config: Config = None, data: Data = None) -> None:
+    """List how far senders, followers and readers have come."""
+    from farebox.cli.posting import show_positions
+
+    show_positions(_settings(config, data=data))
+
+
+@events.command(name="forget")
+def forget_position(
+    kind: Literal["sender", "follower"],
+    name: str,
+    /,
+    *,
+    reason: str = "",
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Forget one that will not come back, so that old events need not be kept for it.
+
+    Parameters
+    ----------
+    kind
+        What it is, as farebox events positions shows it.
+    name
+        Its name.
+    reason
+        Why, for the audit log.
+    """
+    from farebox.cli.posting import forget
+
+    forget(_settings(config, data=data), kind, name, reason)
+
+
+@events.command(name="dead")
+def list_dead_letters(*, config: Config = None, data: Data = None) -> None:
+    """List dead letters: events that were set aside after three failed tries."""
+    from farebox.cli.posting import show_letters
+
+    show_letters(_settings(config, data=data))
+
+
+@events.command
+def look(letter: str, /, *, config: Config = None, data: Data = None) -> None:
+    """Look at a dead letter: what came, and why it failed."""
+    from farebox.cli.posting import show_letter
+
+    show_letter(_settings(config, data=data), letter)
+
+
+@events.command
+def resend(letter: str, /, *, reason: str = "", config: Config = None, data: Data = None) -> None:
+    """Let an event be tried again, after what stood in its way was mended.
+
+    Parameters
+    ----------
+    letter
+        The dead letter's id.
+    reason
+        Why, for the audit log.
+    """
+    from farebox.cli.posting import resend_letter
+
+    resend_letter(_settings(config, data=data), letter, reason)
+
+
+@events.command
+def discard(letter: str, /, *, reason: str = "", config: Config = None, data: Data = None) -> None:
+    """Give an event up; the waiting events of its subject go on without it.
+
+    Parameters
+    ----------
+    letter
+        The dead letter's id.
+    reason
+        Why, for the audit log.
+    """
+    from farebox.cli.posting import discard_letter
+
+    discard_letter(_settings(config, data=data), letter, reason)
