@@ -7,10 +7,8 @@ gave; a grant that the ledger makes by itself is known by its terms only.
 import copy
 from typing import Any
 
-from tests.properties.model import FOREVER, Belongings, Lot, Promise, Taken
-
-MOST = 2**53 - 1
-Answer = dict[str, Any]
+from tests.properties.answers import denied, refused, runs
+from tests.properties.model import FOREVER, MOST, Answer, Belongings, Lot, Promise, Taken
 
 
 class Model(Belongings):
@@ -384,22 +382,3 @@ class Model(Belongings):
             "is": "applied", "at": at, "amount": 0, "bucket": pot,
             "available": max(self.room(pot), 0),
         }  # fmt: skip
-
-
-def refused(code: str) -> Answer:
-    return {"is": "refused", "code": code}
-
-
-def denied(code: str, available: int, bucket: int | None) -> Answer:
-    return {"is": "denied", "code": code, "available": available, "bucket": bucket}
-
-
-def runs(lots: list[Lot]) -> list[tuple[int, int]]:
-    """Write units as (bucket, how many) for each run of one lot."""
-    found: list[tuple[Lot, int]] = []
-    for lot in lots:
-        if found and found[-1][0] is lot:
-            found[-1] = (lot, found[-1][1] + 1)
-        else:
-            found.append((lot, 1))
-    return [(lot.bucket, count) for lot, count in found]

@@ -14,9 +14,8 @@ from farebox.access.entitlements.model import Entitlement
 from farebox.access.entitlements.service import list_entitlements
 from farebox.access.entitlements.service_access import changes_at, open_sources
 from farebox.access.subscriptions.model import QuotaTerms, Subscription
-from farebox.access.subscriptions.rules import opens, period_of
-from farebox.access.subscriptions.service import subscriptions_of, terms_of
-from farebox.access.subscriptions.service_quotas import open_quotas
+from farebox.access.subscriptions.service import gives_access, subscriptions_of, terms_of
+from farebox.access.subscriptions.service_quotas import open_quotas, period_end
 from farebox.ledger.model import FOREVER
 from farebox.ledger.service import Ledger
 from farebox.storage import Tx
@@ -61,15 +60,15 @@ def _state(
     quotas = open_quotas(tx, holders)
     subscriptions = subscriptions_of(tx, holders)
     entitlements = list_entitlements(tx, holders)
-    periods = {one.bucket: period_of(one, tx.now_us) for one in quotas}
+    ends = {one.bucket: period_end(tx, one) for one in quotas}
     # A new period of a quota changes no source, only what is said of its limit.
-    ends = (changes_at(tx, holders), *(period.end_us for period in periods.values()))
+    times = (changes_at(tx, holders), *ends.values())
     return SubjectState(
         consumer=consumer.id,
         state="active" if active else "suspended",
         guards=guards,
         products=_products(tx, drawer, holders, quotas),
-        until=min((end for end in ends if end is not None), default=FOREVER),
+        until=min((time for time in times if time is not None), default=FOREVER),
         allowances=tuple(
             Allowance(
                 bucket=one.bucket,
@@ -141,7 +140,7 @@ def _closed(tx: Tx, subscriptions: Sequence[Subscription]) -> dict[str, str]:
     """Return why what a subscription would bring is shut; the newest subscription speaks."""
     found: dict[str, str] = {}
     for one in subscriptions:
-        if opens(one.state):
+        if gives_access(one):
             continue
         plan = terms_of(tx, one)
         keys = (*(each.product for each in plan.quotas), *(each.feature for each in plan.features))
@@ -163,7 +162,7 @@ def _rates(tx: Tx, drawer: Consumer, subscriptions: Sequence[Subscription]) -> t
             product=each.product,
         )
         for one in subscriptions
-        if opens(one.state)
+        if gives_access(one)
         for place, each in enumerate(terms_of(tx, one).rate_limits)
     )
     return (*rates_of(tx, (drawer.id,)), *planned)

@@ -47,6 +47,11 @@ def present_period(quota: QuotaTerms, now: int) -> Period:
     return period_of(quota, now)
 
 
+def period_end(tx: Tx, quota: QuotaTerms) -> int:
+    """Return when the present period of a quota ends; `FOREVER` for one for life."""
+    return period_of(quota, tx.now_us).end_us
+
+
 def open_sources(
     tx: Tx, sources: Sequence[BucketSource], holders: Sequence[str]
 ) -> tuple[BucketSource, ...]:
