@@ -8,7 +8,6 @@ import sqlalchemy as sa
 
 from farebox.events.service import publish
 from farebox.events.transports.webhooks import WebhookSender
-from farebox.events.webhooks import service_deliveries
 from farebox.events.webhooks.model import (
     DeliveryUnknown,
     EndpointDisabled,
@@ -19,6 +18,7 @@ from farebox.kernel.clock import ManualClock
 from farebox.platform import service_audit
 from farebox.platform import service_webhooks as service
 from farebox.storage import Database
+from farebox.workers.webhooks import DeliveryRetention
 from tests.support.services import ADA, at_once, run
 from tests.support.webhooks import attempts, deliveries, happen, state, told, work
 
@@ -262,8 +262,8 @@ def test_ended_deliveries_are_forgotten_and_waiting_ones_kept(
     happen(database, 2)
     work(worker)
     clock.move(DAY)
-    forget = partial(run, database, service_deliveries.forget_before)
-    assert forget(clock.now_us() - DAY) == 1
+    forget = DeliveryRetention(database, days=1)
+    assert (forget.step(), forget.step()) == (1, 0)
     assert [one.state for one in deliveries(database, hook)] == ["waiting"]
     assert len(attempts(database, hook)) == 1
     with database.read() as tx:

@@ -8,11 +8,13 @@ from typing import Final, Protocol
 import structlog
 
 from farebox.events.webhooks.model import Answer, Parcel
-from farebox.events.webhooks.service_deliveries import claim
+from farebox.events.webhooks.service_deliveries import claim, forget_before
+from farebox.kernel.clock import SECOND_US
 from farebox.platform.service_webhooks import record_answer
-from farebox.storage import Database
+from farebox.storage import Database, Tx
 
 AT_ONCE: Final = 16
+DAY_US: Final = 86_400 * SECOND_US
 _log: Final = structlog.get_logger("farebox.webhooks")
 
 
@@ -71,3 +73,22 @@ class Deliveries:
         finally:
             with self._turn:
                 self._busy[parcel.endpoint] -= 1
+
+
+class DeliveryRetention:
+    """Forgets deliveries, with their attempts, so many days after they have ended."""
+
+    name: Final = "webhook-retention"
+
+    def __init__(self, database: Database, *, days: int) -> None:
+        assert days > 0
+        self._database = database
+        self._days = days
+
+    def step(self) -> int:
+        """Forget up to a thousand deliveries; returns how many."""
+
+        def work(tx: Tx) -> int:
+            return forget_before(tx, tx.now_us - self._days * DAY_US)
+
+        return self._database.run(work)
