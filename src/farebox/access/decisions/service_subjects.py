@@ -69,16 +69,7 @@ def _state(
         guards=guards,
         products=_products(tx, drawer, holders, quotas),
         until=min((time for time in times if time is not None), default=FOREVER),
-        allowances=tuple(
-            Allowance(
-                bucket=one.bucket,
-                limit=one.quota_limit,
-                resets_at=None
-                if periods[one.bucket].end_us >= FOREVER
-                else periods[one.bucket].end_us,
-            )
-            for one in quotas
-        ),
+        allowances=tuple(_allowance(one, ends[one.bucket]) for one in quotas),
         features=_features(entitlements, holders),
         items=frozenset(one.key for one in entitlements if one.kind == "item"),
         closed=_closed(tx, subscriptions),
