@@ -1,11 +1,15 @@
 """The inbox: stored once, applied once and in order; what fails waits alone."""
 
+import threading
+
 import pytest
+import sqlalchemy as sa
 
 from farebox.events.inbox import Inbox
 from farebox.events.rules import PAUSES_US
 from farebox.events.service_inbox import newer
 from tests.events.post import BILLING, PAID, done, event, make_done, states, take_all, write_down
+from tests.support.threads import Worker, together
 
 
 @pytest.fixture
@@ -107,3 +111,49 @@ def test_a_copy_takes_only_what_is_newer_than_what_it_holds(database):
         return database.run(lambda tx: newer(tx, event("sub_1", version), copy="plans"))
 
     assert [tell(version) for version in (2, 1, 2, 3)] == [True, False, False, True]
+
+
+def test_taking_and_applying_at_once_strands_no_event_and_keeps_each_order(
+    inbox, database_url, open_database_at
+):
+    """A subject's last event is applied at the very moment when its next one is stored."""
+    subjects = [f"sub_{number}" for number in range(3)]
+    taking = threading.Event()
+
+    def take(subject):
+        other = Inbox(open_database_at(database_url), inbox._handlers)
+        for version in range(1, 31):
+            assert other.take([event(subject, version)]) == ()
+
+    def apply(_):
+        other = Inbox(open_database_at(database_url), inbox._handlers)
+        while not taking.is_set() or other.step():
+            other.step()
+
+    appliers = [Worker(apply, number) for number in range(2)]
+    for applier in appliers:
+        applier.start()
+    together(take, subjects)
+    taking.set()
+    for applier in appliers:
+        applier.result()
+    take_all(inbox, [])
+    for subject in subjects:
+        assert done(inbox.database, subject) == [f"evt_{subject}_{n}" for n in range(1, 31)]
+
+
+def test_more_events_than_a_page_are_taken(inbox, database):
+    events = [event("sub_1", version, type="payment.rumoured") for version in range(1, 2_500)]
+    assert inbox.take(events) == ()
+    assert len(states(database)) == 2_499
+
+
+def test_nothing_is_taken_while_the_database_is_away(inbox, database, monkeypatch):
+    """The transport delivers all of it again."""
+
+    def gone(_):
+        raise sa.exc.OperationalError("INSERT", None, ConnectionError("no route to host"))
+
+    monkeypatch.setattr(database, "run", gone)
+    events = [event("sub_1", 1), event("sub_2", 1)]
+    assert inbox.take(events) == ("evt_sub_1_1", "evt_sub_2_1")

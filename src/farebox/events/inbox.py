@@ -15,7 +15,7 @@ from typing import Final
 import structlog
 
 from farebox.events import service_inbox
-from farebox.events.model import Event, EventRefused
+from farebox.events.model import LARGEST_PAGE, Event, EventRefused
 from farebox.events.rules import checked_event, error_text
 from farebox.events.service_inbox import Ending, Handler, Picked
 from farebox.storage import Database, Problem, Tx, problem_of
@@ -58,16 +58,21 @@ class Inbox:
         stored, none of its subject is, so that the order stays.
         """
         good, bad = _well_formed(events)
-        if not good:
-            return tuple(bad)
+        for start in range(0, len(good), LARGEST_PAGE):
+            if failed := self._take_page(good[start : start + LARGEST_PAGE]):
+                # What follows may be of the same subjects.
+                return (*bad, *failed, *(event.id for event in good[start + LARGEST_PAGE :]))
+        return tuple(bad)
+
+    def _take_page(self, good: Sequence[Event]) -> tuple[str, ...]:
         try:
             self.database.run(lambda tx: self.store(tx, good))
         except Exception as error:  # noqa: BLE001 - the transport delivers them again
             if len(good) > 1 and problem_of(error) is Problem.VALUE:
-                return tuple(bad) + self._take_each(good)
+                return self._take_each(good)
             _log.warning("events_not_stored", count=len(good), exc_info=True)
-            return tuple(bad) + tuple(event.id for event in good)
-        return tuple(bad)
+            return tuple(event.id for event in good)
+        return ()
 
     def _take_each(self, events: Sequence[Event]) -> tuple[str, ...]:
         """Store each event alone: one that cannot be stored does not keep the others out."""
@@ -75,7 +80,7 @@ class Inbox:
         subjects = set()
         for event in events:
             key = (event.source, event.subject)
-            if key in subjects or self.take([event]):
+            if key in subjects or self._take_page([event]):
                 subjects.add(key)
                 failed.append(event.id)
         return tuple(failed)
@@ -131,6 +136,7 @@ class Inbox:
     def _handle(self, tx: Tx, picked: Picked) -> Ending:
         event = picked.event
         if picked.is_stale:
+            _log.warning("event_stale", id=event.id, source=event.source, subject=event.subject)
             return "stale"
         key = (event.source, event.type)
         process = None if picked.copies_only else self._handlers.get(key)
