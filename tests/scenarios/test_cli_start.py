@@ -19,7 +19,7 @@ ADMIN_KEY = "the-first-admin-of-the-tests-0123456789"
 def test_help_names_every_command_and_fits_a_screen(farebox):
     printed = farebox.done("--help")
 
-    for command in ("serve", "demo", "migrate", "verify", "replay", "keys", "clock"):
+    for command in ("serve", "demo", "migrate", "verify", "forget", "replay", "keys", "clock"):
         assert re.search(rf"^│ {command} ", printed, re.MULTILINE), command
     assert len(printed.splitlines()) < 24
     assert farebox.done("--version") == f"{version('farebox')}\n"
@@ -33,6 +33,7 @@ def test_help_names_every_command_and_fits_a_screen(farebox):
         ("migrate",),
         ("verify",),
         ("replay",),
+        ("forget",),
         ("clock", "confirm"),
         *(
             ("keys", name)
@@ -193,3 +194,16 @@ def test_a_pepper_from_the_environment_is_needed_from_then_on(command_nursery, t
         status = operators(url, key)
         stop(process, signal.SIGTERM)
     assert status == 200
+
+
+def test_forget_removes_what_was_kept_long_enough_and_says_how_much(farebox_on_engine):
+    farebox_on_engine.done("keys", "create", "Vera", "--role", "viewer")
+    expected = "0 denials\n0 answers\n"
+    assert farebox_on_engine.done("forget") == expected
+    assert farebox_on_engine.done("forget", FAREBOX_KEEP_AUDIT_DAYS="1") == (
+        f"{expected}0 entries of the audit log\n"
+    )
+    assert farebox_on_engine.refused("forget", FAREBOX_KEEP_AUDIT_DAYS="0") == (
+        "settings: keep_audit_days (FAREBOX_KEEP_AUDIT_DAYS) "
+        "must be a whole number of days from 1 to 36500"
+    )

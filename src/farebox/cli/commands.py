@@ -132,7 +132,7 @@ def verify(*, config: Config = None, data: Data = None) -> None:
 
 @app.command(name="forget")
 def forget_old(*, config: Config = None, data: Data = None) -> None:
-    """Remove what has been kept as long as the settings say, once and while the system runs.
+    """Remove what has been kept as long as the settings say.
 
     A serving Farebox does it by itself.
     """

@@ -1,16 +1,18 @@
-"""The audit log: who changed what, why, before, after. Append-only."""
+"""The audit log: who changed what, why, before, after. Append-only, until it expires."""
 
-from typing import Any
+from itertools import takewhile
+from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
 from farebox.kernel.refusals import ValueRefused
 from farebox.platform import store
-from farebox.platform.model import Actor, AuditEntry, Page
+from farebox.platform.model import SYSTEM, Actor, AuditEntry, Page
 from farebox.platform.rules import checked_limit, page_of
 from farebox.storage import Tx
 
+AT_ONCE: Final = 1_000
 _encode = msgspec.json.Encoder().encode
 
 
@@ -57,3 +59,20 @@ def list_audit(
         statement = statement.where(store.audit.c.seq < int(before))
     rows = tx.run(statement.limit(checked_limit(limit) + 1)).all()
     return page_of([store.audit_entry_of(row) for row in rows], limit, lambda row: str(row.seq))
+
+
+def expire_audit(tx: Tx, before_us: int) -> int:
+    """Remove up to a thousand of the oldest entries from before an instant; returns how many.
+
+    That they were removed is an entry itself.
+    """
+    oldest = sa.select(store.audit.c.seq, store.audit.c.at).order_by(store.audit.c.seq)
+    rows = tx.run(oldest.limit(AT_ONCE)).all()
+    # In order, so that what is left has no holes.
+    gone = list(takewhile(lambda row: row.at < before_us, rows))
+    if not gone:
+        return 0
+    tx.upsert(store.expiry, {"log": "audit", "until": before_us}, key=("log",))
+    tx.run(store.audit.delete().where(store.audit.c.seq <= gone[-1].seq))
+    record(tx, SYSTEM, "audit.expired", "audit", after={"entries": len(gone), "until": before_us})
+    return len(gone)

@@ -27,6 +27,7 @@ from farebox.storage import Tx
 T = TypeVar("T")
 _SEAL: Final = "answers"
 _NONCE: Final = 12
+AT_ONCE: Final = 1_000
 
 
 def answer_once(tx: Tx, once: Once | None, kind: type[T], work: Callable[[], T]) -> T:
@@ -46,6 +47,14 @@ def answer_once(tx: Tx, once: Once | None, kind: type[T], work: Callable[[], T])
     sealed = _seal(tx, once, msgspec.msgpack.encode(answer))
     tx.run(store.posted.update().where(here).values(answer=sealed))
     return answer
+
+
+def forget_answers(tx: Tx, before_us: int) -> int:
+    """Forget up to a thousand of the oldest answers from before an instant; returns how many."""
+    table = store.posted
+    old = sa.select(table.c.digest).where(table.c.at < before_us).order_by(table.c.at)
+    gone = table.delete().where(table.c.digest.in_(old.limit(AT_ONCE).scalar_subquery()))
+    return len(tx.run(gone.returning(table.c.digest)).all())
 
 
 def _remembered(tx: Tx, once: Once, kind: type[T]) -> T:

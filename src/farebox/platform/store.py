@@ -27,6 +27,7 @@ audit = _table(
     "audit", seq=_INT, at=_INT, actor_kind=_TEXT, actor=_TEXT, action=_TEXT, subject=_TEXT,
     reason=_TEXT, before=_TEXT, after=_TEXT,
 )  # fmt: skip
+expiry = _table("expiry", log=_TEXT, until=_INT)
 test_clock = _table("test_clock", id=_INT, movable=_INT, offset_us=_INT)
 posted = _table("posted", digest=_BYTES, fingerprint=_BYTES, answer=_BYTES, at=_INT)
 

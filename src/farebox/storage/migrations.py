@@ -2,8 +2,9 @@
 
 A component (ledger, events, platform, access ...) keeps numbered files `NNNN_name.sql` in a folder
 `migrations`. They use the SQL both engines share and a few words that the engines translate:
-`IDENTITY`, `TXID`, `BIGINT`, `BYTES`, `STRICT`, `WITHOUT ROWID`, `APPEND_ONLY table` and
-`ORDERED_LOG table`.
+`IDENTITY`, `TXID`, `BIGINT`, `BYTES`, `STRICT`, `WITHOUT ROWID`, `APPEND_ONLY table`,
+`ORDERED_LOG table`, and `EXPIRING table`: append-only until now, its rows may go once their `at`
+lies before the `until` that the table `expiry` has for it.
 Statements end with a semicolon at the end of a line.
 """
 

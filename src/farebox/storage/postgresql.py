@@ -201,6 +201,22 @@ class PostgresqlDatabase(Database):
                 f"FOR EACH STATEMENT EXECUTE FUNCTION {rest}_append_only()"
             )
             return [function, trigger]
+        if word == "EXPIRING":
+            until = f"coalesce((SELECT until FROM expiry WHERE log = '{rest}'), 0)"  # noqa: S608
+            function = (
+                f"CREATE FUNCTION {rest}_expiry() RETURNS trigger LANGUAGE plpgsql AS "
+                f"$$ BEGIN IF OLD.at < {until} THEN RETURN OLD; END IF; "
+                f"RAISE EXCEPTION '{rest} is append-only'; END $$"
+            )
+            never = (
+                f"CREATE TRIGGER {rest}_append_only BEFORE UPDATE OR TRUNCATE ON {rest} "
+                f"FOR EACH STATEMENT EXECUTE FUNCTION {rest}_append_only()"
+            )
+            later = (
+                f"CREATE TRIGGER {rest}_expiry BEFORE DELETE ON {rest} "
+                f"FOR EACH ROW EXECUTE FUNCTION {rest}_expiry()"
+            )
+            return [f"DROP TRIGGER {rest}_append_only ON {rest}", never, function, later]
         if word == "ORDERED_LOG":
             return [f"CREATE INDEX {rest}_txid_ix ON {rest} (txid)"]
         for portable, own in (

@@ -263,6 +263,13 @@ class SqliteDatabase(Database):
                 f"BEGIN SELECT RAISE(ABORT, '{rest} is append-only'); END"
                 for verb in ("update", "delete")
             ]
+        if word == "EXPIRING":
+            until = f"coalesce((SELECT until FROM expiry WHERE log = '{rest}'), 0)"  # noqa: S608
+            later = (
+                f"CREATE TRIGGER {rest}_no_delete BEFORE DELETE ON {rest} WHEN OLD.at >= {until} "
+                f"BEGIN SELECT RAISE(ABORT, '{rest} is append-only'); END"
+            )
+            return [f"DROP TRIGGER {rest}_no_delete", later]
         if word == "ORDERED_LOG":
             return []
         for portable, own in (

@@ -31,7 +31,11 @@ _MUST_BE: Final = {
     "port": "a whole number from 0 to 65535",
     "workers": "a whole number from 1 to 64",
     "admin_key": "32 to 512 printable ASCII characters",
+    "keep_events_days": "a whole number of days from 1 to 36500",
     "log_level": "debug, info, warning or error",
+    "keep_denials_days": "a whole number of days from 1 to 36500",
+    "keep_answers_days": "a whole number of days from 1 to 36500",
+    "keep_audit_days": "a whole number of days from 1 to 36500",
     "test_clock": "true or false",
     "private_webhooks": "true or false",
     "nats_url": "nats:// or tls:// and the address of a server, several with commas",
@@ -55,9 +59,8 @@ AdminKey = Annotated[
 ]
 
 
-Pepper = Annotated[
-    str, Meta(min_length=SHORTEST_ADMIN_KEY, max_length=512, pattern=r"^[ -~]+\Z")
-]
+Days = Annotated[int, Meta(ge=1, le=36_500)]
+Pepper = Annotated[str, Meta(min_length=SHORTEST_ADMIN_KEY, max_length=512, pattern=r"^[ -~]+\Z")]
 
 
 _Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,24}\Z")]
@@ -77,7 +80,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `private_webhooks` lets webhooks go to addresses of one's own network, and by plain HTTP.
     `nats_*` and `aws_*` are the transports of events; docs/transports.md tells them.
     `pepper` (at least 32 characters) is what credentials are hashed under; without one the database
-    keeps its own. `pepper_old` is the one before, while it is being replaced.
+    keeps its own. `pepper_old` is the one before, while it is being replaced. `keep_*_days` is how
+    long denials under keys, answers of POSTs, entries of the audit log and events that everybody
+    has had are kept (None: for ever).
     """
 
     data: Annotated[str, Meta(min_length=1)] = "farebox-data"
@@ -88,6 +93,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     admin_key: AdminKey | None = None
     public_url: str | None = None
     issuers: tuple[Issuer, ...] = ()
+    keep_denials_days: Days = 30
+    keep_answers_days: Days = 30
+    keep_audit_days: Days | None = None
+    keep_events_days: Days | None = 400
     test_clock: bool = False
     private_webhooks: bool = False
     nats_url: _NatsUrl | None = None
