@@ -7,7 +7,7 @@ from farebox.access.catalog.service import create_product
 from farebox.access.catalog.service_features import create_feature
 from farebox.access.consumers.model import ConsumerUnknown
 from farebox.access.consumers.service import create_consumer
-from farebox.access.entitlements.model import EventRefused, EventReused, EventStale
+from farebox.access.entitlements.model import EventRefused, EventReused, EventStale, Processed
 from farebox.access.entitlements.service import list_entitlements
 from farebox.access.entitlements.service_limits import consumption_of
 from farebox.access.flows.process_external import process_external
@@ -81,7 +81,7 @@ class Processor:
     def tokens(self):
         found = run(self.database, list_entitlements, [self.ada], key="tokens")
         uses = [run(self.database, consumption_of, each) for each in found]
-        return sum(each.remaining for each in uses)
+        return sum(each.remaining for each in uses if each is not None)
 
     def told(self):
         with self.database.read() as tx:
@@ -204,7 +204,8 @@ def test_what_is_skipped_changes_nothing(school, type_, payload):
 def test_an_event_is_dealt_with_once_also_from_many_sides(school):
     message = school.message("subscription.created")
     answers = at_once([lambda: school.take(message)] * 4)
-    assert sorted(each.repeated for each in answers) == [False, True, True, True]
+    repeated = [each.repeated for each in answers if isinstance(each, Processed)]
+    assert sorted(repeated) == [False, True, True, True]
     assert school.told() == ["created"] * 3
     assert school.take(message).outcome == "applied"
 

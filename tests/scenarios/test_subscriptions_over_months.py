@@ -4,14 +4,17 @@ import msgspec
 import pytest
 
 from farebox.access.catalog.model import Quota
+from farebox.access.flows import subscription_changes
+from farebox.access.flows.delete_group import delete_group
 from farebox.access.subscriptions.model import (
     AlreadySubscribed,
     ChangeRefused,
+    GroupHasSubscriptions,
     SubscriptionOver,
     SubscriptionUnknown,
 )
 from tests.support.proof import faults
-from tests.support.services import at_once
+from tests.support.services import ADA, at_once
 from tests.support.subscribers import Subscribers, when
 
 FILMS = Quota(product="films", limit=10, unit="month")
@@ -26,6 +29,10 @@ def story(database, clock):
     made.plan("free", FILMS, on_payment_failed="ignore", trial_days=14)
     yield made
     assert faults(database) == []
+
+
+def fail(*_: object, **__: object) -> None:
+    raise RuntimeError("killed here")
 
 
 def test_a_wish_gives_nothing_until_billing_says_that_it_is_paid(story):
@@ -183,6 +190,41 @@ def test_all_members_have_the_subscription_of_their_group_and_lose_it_at_once(st
     assert not story.use(1, consumer=bob)
     [told] = story.told("access.suspended")
     assert (told["consumerId"], told["groupId"]) == (None, family)
+
+
+def test_a_group_is_deleted_after_its_subscriptions_have_ended(story):
+    story.plan("open", msgspec.structs.replace(FILMS, hard=False, overage=True))
+    family = story.family(story.ada)
+    theirs = story.active("open", holder=family, kind="group")
+    story.use(12)
+    with pytest.raises(GroupHasSubscriptions):
+        delete_group(story.database, ADA, family)
+    story.billing("subscription.canceled", theirs)
+    delete_group(story.database, ADA, family)
+
+
+def test_what_fails_in_the_middle_has_not_happened_and_may_come_again(story, monkeypatch):
+    mine = story.subscribe("pro")
+    before = (story.read(mine), story.told("subscription.updated"), story.revision())
+    with monkeypatch.context() as broken:
+        broken.setattr(subscription_changes, "begin_rights", fail)
+        with pytest.raises(RuntimeError):
+            story.billing("payment.succeeded", mine, id_="evt_again")
+    after = (story.read(mine), story.told("subscription.updated"), story.revision())
+    assert (after, story.left(), story.rights()) == (before, -1, [])
+    story.billing("payment.succeeded", mine, id_="evt_again")
+    assert (story.state(mine), story.left()) == ("active", 10)
+
+
+def test_workers_at_once_write_down_once(story):
+    mine = story.active("pro")
+    story.billing("subscription.canceled", mine, effectiveAt="2027-02-15T00:00:00Z")
+    story.at("2027-02-15")
+    answers = at_once([story.worker] * 3)
+    assert not any(isinstance(each, Exception) for each in answers), answers
+    states = [each["state"] for each in story.told("subscription.updated")]
+    assert states.count("canceled") == 1
+    assert len(story.told("entitlement.revoked")) == 3
 
 
 def test_every_change_makes_remembered_states_old(story):

@@ -135,6 +135,12 @@ class SubscriptionOver(Refusal):
     code: ClassVar[str] = "subscription_over"
 
 
+class GroupHasSubscriptions(Refusal):
+    """A subscription of the group has not ended."""
+
+    code: ClassVar[str] = "group_has_subscriptions"
+
+
 class ChangeRefused(Refusal):
     """The subscription's state does not allow this change."""
 

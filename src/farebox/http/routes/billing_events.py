@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from farebox.access.flows.process_external import process_external
 from farebox.http.deps import Command
-from farebox.http.wire import ONE_LINE, View
+from farebox.http.wire import ONE_LINE, Body, View
 from farebox.storage import Tx
 
 TAGS = ["Billing events"]
@@ -25,12 +25,13 @@ class EventMeta(View, frozen=True):
     source: Text
 
 
-class BillingEvent(View, frozen=True):
-    """An event in the words of its system; fields that nobody reads are let through."""
+class BillingEvent(Body, frozen=True):
+    """An event in the words of its system; what its payload has beside that is let through."""
 
     type: Text
     payload: dict[str, Any]
     meta: EventMeta
+    version: int | None = None
 
 
 class ProcessedView(View, frozen=True):
