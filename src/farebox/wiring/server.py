@@ -20,6 +20,7 @@ from farebox.http.rsgi import Application
 from farebox.kernel.refusals import SettingsRefused
 from farebox.wiring.ledger_process import LedgerProcess, settle_memory
 from farebox.wiring.logs import configure_logs
+from farebox.wiring.loops import AccessLoops
 from farebox.wiring.services import COMPONENTS, Services
 from farebox.wiring.settings import LEDGER_SOCKET, Settings, as_environment, load_settings
 
@@ -50,9 +51,11 @@ class _Worker(Application):
         )
         super().__init__(create_app(over), hot_routes(services.decider))
         self._services = services
+        self._loops = AccessLoops(services.settings, services.database)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__rsgi_del__(loop)
+        self._loops.close()
         self._services.close()
 
 

@@ -90,7 +90,7 @@ class Loops:
             held = self._lease.is_held
             try:
                 if self._lease.take() and not held:
-                    _log.info("lease_taken", lease=self._lease.name, holder=self._lease.holder)
+                    _log.debug("lease_taken", lease=self._lease.name, holder=self._lease.holder)
                     self.wake()
             except Exception:  # noqa: BLE001 - the next round tries again
                 _log.warning("lease_not_renewed", lease=self._lease.name, exc_info=True)
