@@ -134,7 +134,7 @@ def verify(*, config: Config = None, data: Data = None) -> None:
 def forget_old(*, config: Config = None, data: Data = None) -> None:
     """Remove what has been kept as long as the settings say.
 
-    A serving Farebox does it by itself.
+    A serving Farebox does it by itself; both at once are harmless.
     """
     from farebox.wiring.keeping import forget_now
 
