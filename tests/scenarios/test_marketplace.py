@@ -5,6 +5,7 @@ Billing is played by its events. Everything goes through the inbox, as it does i
 
 from collections import Counter
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ from farebox.access.marketplace.model import (
 )
 from farebox.access.marketplace.rules import PURCHASE_STEPS
 from farebox.events.service_dead_letters import list_dead_letters
-from farebox.kernel.refusals import ValueRefused
+from farebox.kernel.refusals import Refusal, ValueRefused
 from tests.support.market import H, Market
 from tests.support.services import ADA, at_once, run
 from tests.support.stall import FOR_GOOD
@@ -110,7 +111,7 @@ def test_after_a_rental_the_same_can_be_rented_again(market, clock):
 
 def test_what_cannot_be_bought_is_refused_and_holds_nothing(market, clock):
     now = clock.now_us()
-    wrong = {
+    wrong: dict[str, tuple[dict[str, Any], type[Refusal]]] = {
         "no such offer": ({"offer": "box"}, OfferUnknown),
         "a rental without a period": ({"offer": "online"}, PeriodRefused),
         "a period that is not offered": ({"offer": "online", "period_hours": 13}, PeriodRefused),

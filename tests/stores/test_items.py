@@ -1,5 +1,7 @@
 """Items: whose they are, what they say, what is told of them."""
 
+from typing import Any
+
 import pytest
 
 from farebox.access.marketplace import service as items
@@ -160,7 +162,7 @@ BAD_OFFERS = {
     "held for no time": Offer(code="a", kind="purchase", hold_minutes=0),
     "less than no places": Offer(code="a", kind="purchase", capacity=-1),
 }
-BAD_DRAFTS = {
+BAD_DRAFTS: dict[str, dict[str, Any]] = {
     "no title": {"title": {}},
     "an empty title": {"title": {"ru": ""}},
     "a title of two lines": {"title": {"ru": "a\nb"}},

@@ -159,6 +159,7 @@ def test_a_query_of_nothing_lists_the_newest_first(bill):
 
 
 def test_a_word_in_very_many_items_still_answers_and_says_the_best(stall, monkeypatch):
+    monkeypatch.setattr(search, "MOST_READ", 3)
     monkeypatch.setattr(search, "MOST_RANKED", 3)
     for number in range(6):
         stall.item(f"text-{number}", "Пусто", description="спектакль")

@@ -30,6 +30,7 @@ from farebox.access.marketplace.service_words import (
     SAME_BEGINNING,
     SAME_STEM,
     SAME_WORD,
+    Word,
     ends_open,
     filter_value,
     folded,
@@ -46,8 +47,11 @@ from farebox.storage import Tx
 
 MOST_FORMS: Final = 64
 """So many stored words one word of a query may stand for; the shortest are taken."""
+MOST_READ: Final = 20_000
+"""So many terms of the rarest word of a query are read and ranked, all of them."""
 MOST_RANKED: Final = 2_000
-"""So many items are ranked: those with the best weights for the rarest word of the query."""
+"""Where there are more, so many items are ranked: those in whose best places the word stands."""
+_CLOSENESS: Final = (SAME_WORD, SAME_STEM)
 _MOST_NEAR: Final = 500
 _GUESSES: Final = 5
 _NUMBER: Final = re.compile("[0-9]{1,19}")
@@ -57,24 +61,36 @@ Group = dict[int, int]
 
 def index_item(tx: Tx, item: Item) -> None:
     """Make an item found by what it says now, or not at all if it is not published."""
+    index_items(tx, [item])
+
+
+def index_items(tx: Tx, items: Sequence[Item]) -> None:
+    """Write the index of items anew, in a few statements for all of them."""
+    numbers = [item.number for item in items]
     for table in (store.term, store.attribute):
-        tx.run(table.delete().where(table.c.item == item.number))
-    if item.state != "published":
-        return
-    weights = {word_of(text): weight for text, weight in weights_of(item).items()}
+        tx.run(table.delete().where(table.c.item.in_(numbers)))
+    words: dict[int, Word] = {}
+    terms: list[tuple[int, int, int]] = []
+    values: list[tuple[str, str, int]] = []
+    for item in items:
+        if item.state != "published":
+            continue
+        for text, weight in weights_of(item).items():
+            word = word_of(text)
+            words[word.number] = word
+            terms.append((word.number, item.number, weight))
+        values += {
+            (name, filter_value(value), item.number)
+            for name, attribute in item.attributes.items()
+            for value in values_of(attribute)
+        }
     # In order, so that two items that bring the same new words do not wait for each other.
-    words = sorted(weights, key=lambda word: word.number)
     rows = [
-        (word.number, word.text.encode(), word.text[::-1].encode(), word.stem) for word in words
+        (number, word.text.encode(), word.text[::-1].encode(), word.stem)
+        for number, word in sorted(words.items())
     ]
     tx.insert_missing(store.word, "number", ("number", "word", "backwards", "stem"), rows)
-    terms = [(word.number, item.number, weights[word]) for word in words]
-    tx.insert_many(store.term, ("word", "item", "weight"), terms)
-    values = {
-        (name, filter_value(value), item.number)
-        for name, attribute in item.attributes.items()
-        for value in values_of(attribute)
-    }
+    tx.insert_many(store.term, ("word", "item", "weight"), sorted(terms))
     tx.insert_many(store.attribute, ("name", "value", "item"), sorted(values))
 
 
@@ -191,23 +207,21 @@ def _ranked(
     after: str | None = None,
     limit: int = 1,
 ) -> Found:
-    rarest, *others = sorted(groups, key=lambda group: _commonness(tx, group))
-    base = _best_of(rarest).cte("base")
-    statement = sa.select(base.c.item, base.c.score.label("score")).select_from(base)
-    score: sa.ColumnElement[int] = base.c.score
+    counted = sorted((_commonness(tx, group), place) for place, group in enumerate(groups))
+    (terms, rarest), others = counted[0], [groups[place] for _, place in counted[1:]]
+    base = _best_of(groups[rarest], whole=terms <= MOST_READ).cte("base")
+    item, joined, score = store.item, base.join(store.item, store.item.c.number == base.c.item), []
     for place, group in enumerate(others):
         best = _scores_among(group, base).subquery(f"word_{place}")
-        base_join = best.c.item == base.c.item
-        statement = statement.join(best, base_join)
-        score = score + best.c.score
-    total = sa.cast(score, sa.BigInteger).label("total")
-    item = store.item
-    statement = statement.join(item, item.c.number == base.c.item)
-    statement = statement.where(*_conditions(tx, sight, wanted)).with_only_columns(item, total)
+        joined = joined.join(best, best.c.item == base.c.item)
+        score.append(best.c.score)
+    total = sa.cast(sum(score, start=base.c.score), sa.BigInteger)
+    statement = sa.select(item, total.label("total")).select_from(joined)
+    statement = statement.where(*_conditions(tx, sight, wanted))
     if after is not None:
         highest, number = _cursor(after, 2)
-        behind = sa.and_(total.element == highest, item.c.number < number)
-        statement = statement.where(sa.or_(total.element < highest, behind))
+        behind = sa.and_(total == highest, item.c.number < number)
+        statement = statement.where(sa.or_(total < highest, behind))
     ordered = statement.order_by(total.desc(), item.c.number.desc()).limit(limit + 1)
     rows = tx.run(ordered).all()
     last = rows[limit - 1] if len(rows) > limit else None
@@ -220,15 +234,18 @@ def _ranked(
 def _commonness(tx: Tx, group: Group) -> int:
     """Return how many terms a group has, counted as far as it matters."""
     some = sa.select(store.term.c.item).where(store.term.c.word.in_(list(group)))
-    counted = sa.select(sa.func.count()).select_from(some.limit(MOST_RANKED + 1).subquery())
+    counted = sa.select(sa.func.count()).select_from(some.limit(MOST_READ + 1).subquery())
     return int(tx.run(counted).scalar_one())
 
 
-def _best_of(group: Group) -> sa.Select[Any]:
-    """Return the best items of a group with their scores: at most so many as are ranked.
+def _best_of(group: Group, *, whole: bool) -> sa.Select[Any]:
+    """Return the items of a group with their scores, or only the best if there are very many.
 
-    Of each word only its best items can be among them, and these the index gives without the rest.
+    Of each word only its own best items can be among them, and these the index gives without the
+    rest.
     """
+    if whole:
+        return _scored(group)
     table = store.term
     parts = [
         sa.select(
@@ -240,7 +257,7 @@ def _best_of(group: Group) -> sa.Select[Any]:
         )
         for number, closeness in group.items()
     ]
-    both = parts[0].subquery() if len(parts) == 1 else sa.union_all(*parts).subquery()
+    both = sa.union_all(*parts).subquery()
     best = sa.func.max(both.c.score)
     return (
         sa.select(both.c.item, best.label("score"))
@@ -252,13 +269,20 @@ def _best_of(group: Group) -> sa.Select[Any]:
 
 def _scores_among(group: Group, base: sa.CTE) -> sa.Select[Any]:
     """Return the scores of a group's words, for the items of another group alone."""
+    return _scored(group).where(store.term.c.item.in_(sa.select(base.c.item)))
+
+
+def _scored(group: Group) -> sa.Select[Any]:
+    """Return the items that have a word of a group, each with the best score of these words."""
     table = store.term
-    closeness = sa.case(group, value=table.c.word)
-    return (
-        sa.select(table.c.item, sa.func.max(table.c.weight * closeness).label("score"))
-        .where(table.c.word.in_(list(group)), table.c.item.in_(sa.select(base.c.item)))
-        .group_by(table.c.item)
+    near = [[word for word, how in group.items() if how == kind] for kind in _CLOSENESS]
+    closeness = sa.case(
+        *((table.c.word.in_(words), how) for words, how in zip(near, _CLOSENESS, strict=True)),
+        else_=SAME_BEGINNING,
     )
+    best = sa.func.max(table.c.weight * closeness)
+    found = sa.select(table.c.item, best.label("score")).where(table.c.word.in_(list(group)))
+    return found.group_by(table.c.item)
 
 
 def _suggestion(
@@ -307,6 +331,5 @@ def reindex_items(tx: Tx, *, after: int = 0, limit: int = 500) -> int | None:
     """Write the index of the next items anew; returns where to go on, None after the last."""
     statement = sa.select(store.item).where(store.item.c.number > after)
     rows = tx.run(statement.order_by(store.item.c.number).limit(limit).with_for_update()).all()
-    for row in rows:
-        index_item(tx, store.item_of(row))
+    index_items(tx, [store.item_of(row) for row in rows])
     return rows[-1].number if len(rows) == limit else None
