@@ -1,6 +1,5 @@
 """Usage records: each report once, drawn from what is left, the rest as overage."""
 
-
 import msgspec
 import pytest
 import sqlalchemy as sa
@@ -188,8 +187,8 @@ def test_same_batch_twice_at_once_is_recorded_once(metering, database):
 @pytest.mark.parametrize(
     ("changed", "code"),
     [
-        ({"consumer": None}, "fields_invalid"),
-        ({"product": None}, "fields_invalid"),
+        ({"consumer": None}, "report_incomplete"),
+        ({"product": None}, "report_incomplete"),
         ({"consumer": "con_nobody"}, "consumer_unknown"),
         ({"product": "nothing"}, "product_unknown"),
         ({"group": "grp_nobody"}, "not_a_member"),

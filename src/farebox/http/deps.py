@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from litestar import Request
 
+from farebox.access.usage.model import GRACE_US
 from farebox.contracts.decisions import (
     CaptureRequest,
     CaptureResult,
@@ -61,7 +62,8 @@ class Services:
     `components` are those whose migrations make `database` ready. `authenticate` says whose
     credential this is, or None; it may block, and its answer is not older than the call.
     `issuer` is the name under which access keys are signed. `private_webhooks` lets webhooks go to
-    addresses of one's own network. `test_clock` gives the test clock its
+    addresses of one's own network. `usage_grace_us` is how long after its end a period stays open
+    for late reports. `test_clock` gives the test clock its
     routes.
     """
 
@@ -73,6 +75,7 @@ class Services:
     issuer: str
     metrics: Metrics
     private_webhooks: bool = False
+    usage_grace_us: int = GRACE_US
     test_clock: bool = False
 
 

@@ -31,6 +31,12 @@ _ABOUT: Final = (
     "unit, times are RFC 3339 in UTC. A problem (RFC 9457) carries a stable `code`."
 )
 _SECURITY: Final[list[dict[str, list[str]]]] = [{"bearer": []}, {"apiKey": []}]
+_OBJECTS: Final = {"type": "array", "items": {"type": "object"}, "maxItems": 10_000}
+_PARTS: Final[dict[str, dict[str, Any]]] = {
+    JSON: _OBJECTS,
+    "application/cloudevents-batch+json": _OBJECTS,
+    "application/x-ndjson": {"type": "string"},
+}
 _CHANGES: Final = frozenset({"post", "put", "patch", "delete"})
 
 
@@ -97,6 +103,7 @@ def _kinds_of(handler: HTTPRouteHandler) -> list[Any]:
     """Return the types that a handler reads and answers."""
     data = handler.parsed_fn_signature.parameters.get("data")
     kinds = [] if data is None else [_bare(data.annotation)]
+    kinds += [kind for kind in handler.opt.get("reads", {}).values() if kind is not None]
     answer = _answer_of(handler)
     return kinds if answer is None else [*kinds, answer]
 
@@ -128,6 +135,13 @@ def _complete(
             "required": data.is_required,
             "content": {media_type: {"schema": schema}},
         }
+    if (media_types := handler.opt.get("reads")) is not None:
+        # Read by the handler itself. A batch is said loosely, because each part is judged alone.
+        content = {
+            media_type: {"schema": _PARTS[media_type] if kind is None else references[str(kind)]}
+            for media_type, kind in media_types.items()
+        }
+        operation["requestBody"] = {"required": True, "content": content}
     for parameter in operation.get("parameters", []):
         _complete_parameter(parameter)
         if parameter["name"] == "Idempotency-Key" and handler.opt.get("moves_value"):

@@ -231,6 +231,18 @@ class AggregationTaken(Refusal):
     code: ClassVar[str] = "aggregation_taken"
 
 
+class AggregationRefused(Refusal):
+    """A unique count has a dimension, and only that."""
+
+    code: ClassVar[str] = "aggregation_refused"
+
+
+class SpanRefused(Refusal):
+    """Usage cannot be shown so."""
+
+    code: ClassVar[str] = "span_refused"
+
+
 class TooManyAggregations(Refusal):
     """A product has at most 20 aggregations."""
 

@@ -10,11 +10,11 @@ from farebox.access.usage.model import (
     MOST_AGGREGATIONS,
     Aggregation,
     AggregationKind,
+    AggregationRefused,
     AggregationTaken,
     AggregationUnknown,
     TooManyAggregations,
 )
-from farebox.kernel.refusals import ValueRefused
 from farebox.platform.model import Actor
 from farebox.platform.rules import checked_text
 from farebox.platform.service_audit import record
@@ -35,11 +35,11 @@ def declare_aggregation(
 
     `unique` counts the different values of `dimension` in the metadata of uses; `split_by` names
     what else in it splits any of them into parts. Refuses an unknown product, a name that is
-    taken (`aggregation_taken`), a dimension that does not fit (`value_invalid`).
+    taken (`aggregation_taken`), a dimension that does not fit (`aggregation_refused`).
     """
     read_product(tx, product)
     if (kind == "unique") != (dimension is not None):
-        raise ValueRefused("a unique count has a dimension, and only that")
+        raise AggregationRefused
     for text in (name, dimension, split_by):
         if text is not None:
             checked_text(text, "a name", longest=LONGEST_NAME)

@@ -10,7 +10,7 @@ from farebox.access.buckets.model import BucketSource
 from farebox.access.buckets.service_many import records_of, sources_of_many
 from farebox.access.catalog.service import find_product
 from farebox.access.consumers.service_many import drawers_of
-from farebox.access.subscriptions.service_quotas import open_sources
+from farebox.access.entitlements.service_access import open_sources
 from farebox.access.usage import store
 from farebox.access.usage.model import FUTURE_US, Report
 from farebox.kernel import ids
@@ -135,7 +135,7 @@ def judged(report: Report, fingerprint: bytes, facts: Facts) -> PlannedRecord:
     if report.corrects is not None:
         return _correction(report, fingerprint, facts)
     if report.consumer is None or report.product is None:
-        raise ReportRefused("fields_invalid", "a use names its consumer and its product")
+        raise ReportRefused("report_incomplete", "a use names its consumer and its product")
     drawer = facts.drawers.get(report.consumer)
     if drawer is None:
         raise ReportRefused("consumer_unknown", "there is no such consumer")
@@ -173,7 +173,7 @@ def _correction(report: Report, fingerprint: bytes, facts: Facts) -> PlannedReco
     others = (report.at, report.group, report.operation, report.metadata)
     if any(each is not None for each in others):
         raise ReportRefused(
-            "fields_invalid", "a correction names what it corrects and how much of it"
+            "report_incomplete", "a correction names what it corrects and how much of it"
         )
     assert report.corrects is not None
     target = facts.targets.get(report.corrects)

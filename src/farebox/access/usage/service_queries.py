@@ -11,6 +11,7 @@ from farebox.access.usage import store
 from farebox.access.usage.model import (
     SLOT_US,
     Bucketing,
+    SpanRefused,
     Sums,
     UsageRecord,
     UsageSlot,
@@ -18,7 +19,6 @@ from farebox.access.usage.model import (
 )
 from farebox.access.usage.rules import span_of
 from farebox.access.usage.service_rollups import attributed, read_position
-from farebox.kernel.refusals import ValueRefused
 from farebox.ledger import usages
 from farebox.platform.model import Page
 from farebox.platform.rules import checked_limit, page_of
@@ -57,18 +57,18 @@ def usage_by_time(
 
     By the time of use, whatever period it counted in. Needs a consumer, a product or a group;
     `since` and `before` lie on quarters of an hour, at most 1,000 buckets of time apart. Refuses
-    (`value_invalid`) anything else. Call it in a reading transaction.
+    (`span_refused`) anything else. Call it in a reading transaction.
     """
     if consumer is None and product is None and group is None:
-        raise ValueRefused("name a consumer, a product or a group")
+        raise SpanRefused("name a consumer, a product or a group")
     if since % SLOT_US or before % SLOT_US or not 0 <= since < before:
-        raise ValueRefused("usage is counted from and to a quarter of an hour")
+        raise SpanRefused("usage is counted from and to a quarter of an hour")
     if before - since > MOST_SLOTS * _LENGTH_US[bucketing]:
-        raise ValueRefused(f"an answer has at most {MOST_SLOTS} hours, days or months")
+        raise SpanRefused(f"an answer has at most {MOST_SLOTS} hours, days or months")
     try:
         zoneinfo.ZoneInfo(zone)
     except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueRefused(f"{zone!r} is not a time zone") from error
+        raise SpanRefused(f"{zone!r} is not a time zone") from error
     sums: _SumsOf = {}
     named = {"consumer": consumer, "product": product, "consumer_group": group}
     asked = _Asked(since, before, named)

@@ -58,7 +58,7 @@ def record_reports(
 
     One that was recorded before has its first answer; under the same key something else is
     `usage_differs`. Codes of what is refused: `consumer_unknown`, `product_unknown`,
-    `operation_unknown`, `usage_unknown`, `not_a_member`, `fields_invalid`, `usage_in_future`,
+    `operation_unknown`, `usage_unknown`, `not_a_member`, `report_incomplete`, `usage_in_future`,
     `usage_differs`, `operation_differs`, `correction_refused`, `reversal_exceeds`, `bucket_fault`.
     """
     prints = [fingerprint_of(_encode(one)) for one in reports]

@@ -4,6 +4,7 @@ from typing import Final
 
 from farebox.http.routes import (
     accounts,
+    aggregations,
     billing_events,
     buckets,
     cloudevents,
@@ -50,6 +51,7 @@ HANDLERS: Final = (
     *usage.HANDLERS,
     *cloudevents.HANDLERS,
     *usage_reading.HANDLERS,
+    *aggregations.HANDLERS,
     *subscriptions.HANDLERS,
     *entitlements.HANDLERS,
     *billing_events.HANDLERS,
