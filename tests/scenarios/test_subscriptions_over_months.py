@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from farebox.access.catalog.model import Quota
+from farebox.access.entitlements.service_plan_rights import end_rights as really_end
 from farebox.access.flows import subscription_changes
 from farebox.access.flows.delete_group import delete_group
 from farebox.access.subscriptions.model import (
@@ -214,6 +215,27 @@ def test_what_fails_in_the_middle_has_not_happened_and_may_come_again(story, mon
     assert (after, story.left(), story.rights()) == (before, -1, [])
     story.billing("payment.succeeded", mine, id_="evt_again")
     assert (story.state(mine), story.left()) == ("active", 10)
+
+
+def test_one_that_cannot_be_written_down_keeps_no_other_waiting(story, monkeypatch):
+    bob = story.consumer("Bob")
+    ends = {"effectiveAt": "2027-02-15T00:00:00Z"}
+    mine, bobs = story.active("pro"), story.active("pro", holder=bob)
+    for each in (mine, bobs):
+        story.billing("subscription.canceled", each, **ends)
+    story.at("2027-02-15")
+
+    def end_rights(tx, actor, subscription, reason):
+        if subscription == mine:
+            raise RuntimeError("poison")
+        really_end(tx, actor, subscription, reason)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(subscription_changes, "end_rights", end_rights)
+        with pytest.raises(RuntimeError, match="poison"):
+            story.worker()
+    ended = [each["subscriptionId"] for each in story.told("subscription.updated")]
+    assert (ended[-1], story.worker(), story.worker()) == (bobs, 1, 0)
 
 
 def test_workers_at_once_write_down_once(story):

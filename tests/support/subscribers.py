@@ -4,6 +4,8 @@ import itertools
 from datetime import UTC, datetime
 from typing import Any, Final
 
+import msgspec
+
 from farebox.access.buckets.service import sources_of
 from farebox.access.catalog.model import PlanFeature, PlanTerms, Quota
 from farebox.access.catalog.service import create_product
@@ -107,19 +109,25 @@ class Subscribers:
         **data: Any,
     ) -> Event:  # fmt: skip
         """Let billing say something of a subscription; returns what it said."""
-        event = Event(
-            specversion="1.0",
-            id=id_ or f"evt_{next(_numbers)}",
-            source=BILLING,
-            type=type_,
-            subject=subscription,
-            time=show_time(self.clock.now_us() if time is None else when(time)),
-            datacontenttype="application/json",
-            subjectversion=next(_numbers),
-            data={"subscriptionId": subscription, **data},
-        )
+        at = self.clock.now_us() if time is None else when(time)
+        event = self.event(type_, subscription, data={"subscriptionId": subscription, **data})
+        event = msgspec.structs.replace(event, id=id_ or event.id, time=show_time(at))
         self.deliver(event)
         return event
+
+    def event(self, type_: str, subject: str, *, data: dict[str, Any]) -> Event:
+        """Return an event that billing publishes now."""
+        return Event(
+            specversion="1.0",
+            id=f"evt_{next(_numbers)}",
+            source=BILLING,
+            type=type_,
+            subject=subject,
+            time=show_time(self.clock.now_us()),
+            datacontenttype="application/json",
+            subjectversion=next(_numbers),
+            data=data,
+        )
 
     def deliver(self, event: Event) -> None:
         """Hand an event over as the inbox does: in a transaction."""

@@ -19,11 +19,20 @@ class DueSubscriptions:
         self._database = database
 
     def step(self) -> int:
-        """Do up to a hundred of the longest due; returns how many there were. Repeating is safe."""
+        """Do up to a hundred of the longest due; returns how many there were. Repeating is safe.
+
+        One that fails keeps none of the others waiting; the first failure is raised at the end.
+        """
         with self._database.read() as tx:
             due = due_subscriptions(tx, AT_ONCE)
+        failures = []
         for each in due:
-            self._settle(each)
+            try:
+                self._settle(each)
+            except Exception as error:  # noqa: BLE001 - it is raised when the others are done
+                failures.append(error)
+        if failures:
+            raise failures[0]
         return len(due)
 
     def _settle(self, subscription: str) -> None:

@@ -11,6 +11,9 @@ from farebox.access.catalog import service as catalog
 from farebox.access.catalog import service_features as features
 from farebox.access.catalog import service_plans as plans
 from farebox.access.consumers import service as consumers
+from farebox.access.entitlements import service as entitlements
+from farebox.access.entitlements.model import Entitlement
+from farebox.access.subscriptions import service as subscriptions
 from farebox.events.model import Fact
 from farebox.events.service_snapshots import Providers
 from farebox.platform.model import Page
@@ -57,9 +60,28 @@ def _plans(tx: Tx) -> Iterator[Fact]:
         yield Fact(type=f"plan.{what}", subject=f"plan:{one.code}", data=plans.facts_of(one))
 
 
+def _subscriptions(tx: Tx) -> Iterator[Fact]:
+    for one in paged(lambda after: subscriptions.list_subscriptions(tx, after=after, limit=PAGE)):
+        data = subscriptions.facts_of(one)
+        data = {**data, "previousState": None, "opensAccess": subscriptions.gives_access(one)}
+        yield Fact(type="subscription.updated", subject=one.id, data=data)
+
+
+def _entitlements(tx: Tx) -> Iterator[Fact]:
+    def page(after: str | None) -> Page[Entitlement]:
+        return entitlements.page_entitlements(tx, active_only=False, after=after, limit=PAGE)
+
+    for one in paged(page):
+        what = "updated" if one.revoked_at is None else "revoked"
+        data = {**entitlements.facts_of(one, tx.now_us), "reason": None}
+        yield Fact(type=f"entitlement.{what}", subject=one.id, data=data)
+
+
 PROVIDERS: Final[Providers] = {
     "consumers": _consumers,
     "products": _products,
     "features": _features,
     "plans": _plans,
+    "subscriptions": _subscriptions,
+    "entitlements": _entitlements,
 }
