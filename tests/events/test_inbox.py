@@ -1,6 +1,7 @@
 """The inbox: stored once, applied once and in order; what fails waits alone."""
 
 import threading
+from itertools import permutations
 
 import pytest
 import sqlalchemy as sa
@@ -104,6 +105,18 @@ def test_with_patience_a_later_event_waits_for_the_one_before(inbox, database, c
     clock.move(30_000_000)
     take_all(patient, [])
     assert done(database)[3:] == ["evt_sub_1_5"]
+
+
+@pytest.mark.parametrize("one_batch", [True, False], ids=["in one batch", "one by one"])
+@pytest.mark.parametrize("order", list(permutations((1, 2, 3, 4)))[1:])
+def test_with_patience_events_are_applied_in_order_however_they_come(
+    inbox, database, order, one_batch
+):
+    patient = Inbox(database, inbox._handlers, patience_us=30_000_000)
+    came = [event("sub_1", version) for version in order]
+    for events in [came] if one_batch else [[one] for one in came]:
+        take_all(patient, events)
+    assert done(database) == [f"evt_sub_1_{version}" for version in (1, 2, 3, 4)]
 
 
 def test_a_copy_takes_only_what_is_newer_than_what_it_holds(database):

@@ -87,7 +87,9 @@ def _store_in_order(tx: Tx, events: Sequence[Event], *, again: bool, patience_us
             continue
         early = patience_us > 0 and not again and version > seen[key] + 1
         due_at = now + patience_us if early else now
-        seen[key] = max(seen[key], version)
+        if not early:
+            # One that came early tells nothing of those between: they may be late by more.
+            seen[key] = max(seen[key], version)
         rows.append(_row(event, now, copies_only=again, due_at=due_at))
         touched.add(key)
     tx.insert_missing(store.inbox, "source, id", _COLUMNS, rows)

@@ -27,7 +27,7 @@ CREATE INDEX inbox_dead_ix ON inbox (seq) WHERE state = 'dead';
 CREATE INDEX inbox_ended_ix ON inbox (ended_at) WHERE ended_at IS NOT NULL;
 
 -- A subject's place in the inbox: its row lock keeps its events in order. `version` is the last
--- that is over, `seen` the highest that was stored, `due_at` when its first open event may be
+-- that is over, `seen` the highest that came in its turn, `due_at` when its first open event may be
 -- tried (NULL: there is none, or it is a dead letter).
 CREATE TABLE inbox_subject (
   source TEXT NOT NULL,
