@@ -1,11 +1,13 @@
-"""What the stories of the command line share: a place where commands start without a delay."""
+"""What stories share: a place where commands start without a delay, and a stage for flows."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.commands import Farebox
+from tests.support.flows import BILLING_HOLDS, Flows, flows_over
 from tests.support.nursery import Nursery
+from tests.support.proof import faults
 
 
 @pytest.fixture(scope="session")
@@ -25,3 +27,19 @@ def farebox(command_nursery, tmp_path) -> Farebox:
 def farebox_on_engine(command_nursery, tmp_path, database_url) -> Farebox:
     """Return the command, once for each engine, on a freshly migrated database."""
     return Farebox(command_nursery, tmp_path, FAREBOX_ACCESS_DATABASE_URL=database_url)
+
+
+@pytest.fixture
+def billing_url(engine) -> Iterator[str]:
+    """Return the URL of billing's own database."""
+    url = engine.migrated(BILLING_HOLDS)
+    yield url
+    engine.drop(url)
+
+
+@pytest.fixture
+def flows(database, billing_url, open_database_at, clock) -> Iterator[Flows]:
+    """Return access over HTTP with billing beside it; the books are proved at the end."""
+    with flows_over(database, open_database_at(billing_url), clock) as made:
+        yield made
+    assert faults(database) == []
