@@ -1,9 +1,9 @@
 """Loading what a decision about a consumer is made from."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from farebox.access.buckets.service import sources_of
-from farebox.access.catalog.model import FeatureValue
+from farebox.access.catalog.model import FeatureValue, Plan
 from farebox.access.consumers.model import Consumer
 from farebox.access.consumers.service import find_consumer
 from farebox.access.consumers.service_groups import groups_of
@@ -11,11 +11,10 @@ from farebox.access.decisions.model import Allowance, ProductSource, Rate, Subje
 from farebox.access.decisions.rules import merged
 from farebox.access.decisions.service_rates import rates_of
 from farebox.access.entitlements.model import Entitlement
-from farebox.access.entitlements.service import list_entitlements
-from farebox.access.entitlements.service_access import changes_at, open_sources
+from farebox.access.entitlements.service_access import Access, access_of
 from farebox.access.subscriptions.model import QuotaTerms, Subscription
-from farebox.access.subscriptions.service import gives_access, subscriptions_of, terms_of
-from farebox.access.subscriptions.service_quotas import open_quotas, period_end
+from farebox.access.subscriptions.service import gives_access, terms_of
+from farebox.access.subscriptions.service_quotas import present_period
 from farebox.ledger.model import FOREVER
 from farebox.ledger.service import Ledger
 from farebox.storage import Tx
@@ -57,23 +56,22 @@ def _state(
     active: bool,
 ) -> SubjectState:
     holders = (drawer.id, *groups)
-    quotas = open_quotas(tx, holders)
-    subscriptions = subscriptions_of(tx, holders)
-    entitlements = list_entitlements(tx, holders)
-    ends = {one.bucket: period_end(tx, one) for one in quotas}
+    access = access_of(tx, holders)
+    ends = {one.bucket: present_period(one, tx.now_us).end_us for one in access.quotas}
+    plans = {one.id: terms_of(tx, one) for one in access.subscriptions}
     # A new period of a quota changes no source, only what is said of its limit.
-    times = (changes_at(tx, holders), *ends.values())
+    times = (access.changes_at, *ends.values())
     return SubjectState(
         consumer=consumer.id,
         state="active" if active else "suspended",
         guards=guards,
-        products=_products(tx, drawer, holders, quotas),
+        products=_products(tx, drawer, holders, access),
         until=min((time for time in times if time is not None), default=FOREVER),
-        allowances=tuple(_allowance(one, ends[one.bucket]) for one in quotas),
-        features=_features(entitlements, holders),
-        items=frozenset(one.key for one in entitlements if one.kind == "item"),
-        closed=_closed(tx, subscriptions),
-        rates=_rates(tx, drawer, subscriptions),
+        allowances=tuple(_allowance(one, ends[one.bucket]) for one in access.quotas),
+        features=_features(access.entitlements, holders),
+        items=frozenset(one.key for one in access.entitlements if one.kind == "item"),
+        closed=_closed(access.subscriptions, plans),
+        rates=_rates(tx, drawer, access.subscriptions, plans),
     )
 
 
@@ -83,17 +81,18 @@ def _allowance(quota: QuotaTerms, end_us: int) -> Allowance:
 
 
 def _products(
-    tx: Tx, drawer: Consumer, holders: tuple[str, ...], quotas: Sequence[QuotaTerms]
+    tx: Tx, drawer: Consumer, holders: tuple[str, ...], access: Access
 ) -> dict[str, tuple[ProductSource, ...]]:
     """Return the sources of each product.
 
     The consumer's own come first, then the groups'; of each, what a plan brings anew comes before
     what was bought. What counts overage is last.
     """
-    renewed = {one.bucket for one in quotas}
+    renewed = {one.bucket for one in access.quotas}
     found: dict[str, list[ProductSource]] = {}
-    drawn = sources_of(tx, consumer=drawer.id, holders=holders)
-    for source in open_sources(tx, drawn, holders):
+    for source in sources_of(tx, consumer=drawer.id, holders=holders):
+        if not access.opens(source):
+            continue
         group = None if source.holder == drawer.id else source.holder
         made = ProductSource(
             bucket=source.bucket,
@@ -127,19 +126,21 @@ def _features(
     return found
 
 
-def _closed(tx: Tx, subscriptions: Sequence[Subscription]) -> dict[str, str]:
+def _closed(subscriptions: Sequence[Subscription], plans: Mapping[str, Plan]) -> dict[str, str]:
     """Return why what a subscription would bring is shut; the newest subscription speaks."""
     found: dict[str, str] = {}
     for one in subscriptions:
         if gives_access(one):
             continue
-        plan = terms_of(tx, one)
+        plan = plans[one.id]
         keys = (*(each.product for each in plan.quotas), *(each.feature for each in plan.features))
         found.update(dict.fromkeys(keys, f"subscription_{one.state}"))
     return found
 
 
-def _rates(tx: Tx, drawer: Consumer, subscriptions: Sequence[Subscription]) -> tuple[Rate, ...]:
+def _rates(
+    tx: Tx, drawer: Consumer, subscriptions: Sequence[Subscription], plans: Mapping[str, Plan]
+) -> tuple[Rate, ...]:
     """Return the consumer's own rate limits and those of its plans.
 
     A plan's limit is counted for its holder: the members of a group share it.
@@ -154,6 +155,6 @@ def _rates(tx: Tx, drawer: Consumer, subscriptions: Sequence[Subscription]) -> t
         )
         for one in subscriptions
         if gives_access(one)
-        for place, each in enumerate(terms_of(tx, one).rate_limits)
+        for place, each in enumerate(plans[one.id].rate_limits)
     )
     return (*rates_of(tx, (drawer.id,)), *planned)

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from farebox.access.buckets.model import BucketSource
 from farebox.access.subscriptions import rules, store
-from farebox.access.subscriptions.model import QuotaStanding, QuotaTerms
+from farebox.access.subscriptions.model import QuotaStanding, QuotaTerms, Subscription
 from farebox.access.subscriptions.rules import is_running, opens, period_of
 from farebox.access.subscriptions.service import subscriptions_of
 from farebox.access.subscriptions.service_ledger import standing_of
@@ -30,16 +29,30 @@ def open_quotas(
     tx: Tx, holders: Sequence[str], product: str | None = None
 ) -> tuple[QuotaTerms, ...]:
     """Return the quotas that may be drawn now: the subscription opens access, they have begun."""
+    found = all_quotas(tx, holders, product)
+    return running(tx, found, subscriptions_of(tx, holders), holders) if found else ()
+
+
+def all_quotas(
+    tx: Tx, holders: Sequence[str], product: str | None = None
+) -> tuple[QuotaTerms, ...]:
+    """Return the quotas that holders have, had and will have, oldest first."""
     statement = sa.select(store.quota).where(store.quota.c.holder.in_(holders))
     if product is not None:
         statement = statement.where(store.quota.c.product == product)
-    rows = tx.run(statement.order_by(store.quota.c.bucket)).all()
-    if not rows:
-        return ()
-    giving = {one.id for one in subscriptions_of(tx, holders) if opens(one.state)}
-    found = [store.quota_of(row) for row in rows]
-    running = [one for one in found if one.subscription in giving and is_running(one, tx.now_us)]
-    return tuple(sorted(running, key=lambda one: holders.index(one.holder)))
+    return tuple(store.quota_of(row) for row in tx.run(statement.order_by(store.quota.c.bucket)))
+
+
+def running(
+    tx: Tx,
+    quotas: Sequence[QuotaTerms],
+    subscriptions: Sequence[Subscription],
+    holders: Sequence[str],
+) -> tuple[QuotaTerms, ...]:
+    """Return which of the holders' quotas may be drawn now, in the order of the holders."""
+    giving = {one.id for one in subscriptions if opens(one.state)}
+    found = [one for one in quotas if one.subscription in giving and is_running(one, tx.now_us)]
+    return tuple(sorted(found, key=lambda one: holders.index(one.holder)))
 
 
 def present_period(quota: QuotaTerms, now: int) -> Period:
@@ -47,33 +60,9 @@ def present_period(quota: QuotaTerms, now: int) -> Period:
     return period_of(quota, now)
 
 
-def period_end(tx: Tx, quota: QuotaTerms) -> int:
-    """Return when the present period of a quota ends; `FOREVER` for one for life."""
-    return period_of(quota, tx.now_us).end_us
-
-
-def open_sources(
-    tx: Tx, sources: Sequence[BucketSource], holders: Sequence[str]
-) -> tuple[BucketSource, ...]:
-    """Leave out the buckets of subscriptions that give no access now, and of quotas not begun.
-
-    What was opened by itself, or came by an entitlement, stays: that ends in the ledger itself.
-    """
-    if all(source.origin is None for source in sources):
-        return tuple(sources)
-    here = store.quota.c.holder.in_(holders)
-    rows = tx.run(sa.select(store.quota.c.bucket, store.quota.c.overage_bucket).where(here))
-    bound = {number for row in rows for number in row}
-    quotas = open_quotas(tx, holders)
-    usable = {one.bucket for one in quotas} | {one.overage_bucket for one in quotas}
-    return tuple(each for each in sources if each.bucket not in bound or each.bucket in usable)
-
-
-def changes_at(tx: Tx, holders: Sequence[str]) -> int | None:
-    """Return when a quota of the holders next begins or ends by itself; None is never."""
-    here = sa.and_(store.quota.c.holder.in_(holders), store.quota.c.closed == 0)
-    rows = tx.run(sa.select(store.quota).where(here))
-    return rules.changes_at([store.quota_of(row) for row in rows], tx.now_us)
+def change_at(tx: Tx, quotas: Sequence[QuotaTerms]) -> int | None:
+    """Return when one of the quotas next begins or ends by itself; None is never."""
+    return rules.changes_at([one for one in quotas if not one.closed], tx.now_us)
 
 
 def _standing(tx: Tx, terms: QuotaTerms) -> QuotaStanding:
