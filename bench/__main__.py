@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import in_process, machine, on_postgres, over_http, report, waiting
+from bench import in_process, machine, on_postgres, over_http, report, search, waiting
 from bench.model import FULL, QUICK, NotMeasured, Row, Sizes, Wrong
 from bench.promises import FIGURES, measured, promised
 from bench.rounds import say
@@ -23,15 +23,18 @@ from bench.stage import Stage
 
 _MEASURES: Mapping[str, Callable[[Stage], list[Row]]] = {
     "consume": over_http.consume,
+    "everything": over_http.everything,
     "keys": over_http.keys,
     "shared": over_http.shared,
     "latency": waiting.latency,
     "one-connection": waiting.one_connection,
+    "decisions": waiting.decisions,
     "check": over_http.check,
     "in-process": in_process.in_process,
     "journal": in_process.journal,
     "postgres": on_postgres.postgres,
     "two-workers": waiting.two_workers,
+    "search": search.search,
 }
 
 

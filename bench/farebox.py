@@ -19,16 +19,25 @@ from bench.model import NotMeasured
 from bench.processes import free_port, running
 from farebox.access.buckets.model import HolderKind, Terms
 from farebox.access.buckets.service import create_bucket, top_up
+from farebox.access.catalog.model import PlanFeature, PlanTerms, Quota, RateLimit
 from farebox.access.catalog.service import create_product
+from farebox.access.catalog.service_features import create_feature
+from farebox.access.catalog.service_plans import create_plan
 from farebox.access.consumers.service import create_consumer
 from farebox.access.consumers.service_groups import add_member, create_group
+from farebox.access.flows.handlers import BILLING, HANDLERS
+from farebox.access.flows.subscribe import subscribe
 from farebox.contracts.decisions import DECIDE_PATH
-from farebox.kernel.clock import SystemClock
+from farebox.events.model import SPEC_VERSION, Event
+from farebox.kernel.clock import SystemClock, show_time
 from farebox.platform.model import Actor
 from farebox.storage import Tx, open_database
 from farebox.wiring.services import prepare as prepare_database
 from farebox.wiring.settings import Settings
 
+FEATURE: Final = "hd"
+PLAN: Final = "everything"
+_PLENTY: Final = 1_000_000
 _ADMIN_KEY: Final = "bench-0123456789abcdef0123456789abcdef"
 _IDENTITIES: Final = "bench.json"
 _DATABASE: Final = "access.db"
@@ -36,12 +45,17 @@ _READY_SECONDS: Final = 30.0
 
 
 class Identities(msgspec.Struct, frozen=True, kw_only=True):
-    """Who is in a data folder: consumers with a bucket each, and members of one group with one."""
+    """Who is in a data folder.
+
+    Consumers with a bucket each, members of one group with one, and subscribers who have all that
+    a decision may look at.
+    """
 
     consumers: list[str]
     buckets: list[int]
     members: list[str]
     group: str
+    subscribers: list[str]
 
 
 class Farebox(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,17 +74,23 @@ class Farebox(msgspec.Struct, frozen=True, kw_only=True):
 
         `consume` draws on 1,000 buckets, `keys` does so with a random key each time, `shared`
         lets 1,000 members draw on the one bucket of their group, `check` moves nothing.
+        `everything` draws on a subscription's quota, with a bucket behind it, a feature asked for
+        and a rate limit counted; `look` asks the same and moves nothing.
         """
         group = self.identities.group if kind == "shared" else None
+        whole = kind in {"everything", "look"}
         consumers = self.identities.consumers if group is None else self.identities.members
+        consumers = self.identities.subscribers if whole else consumers
         headers = {"Authorization": f"Bearer {_ADMIN_KEY}"}
         if kind == "keys":
             headers["Idempotency-Key"] = KEY_MARK.decode()
-        mode = "check" if kind == "check" else "consume"
+        mode = "check" if kind in {"check", "look"} else "consume"
         bodies: list[dict[str, object]] = [
             {"mode": mode, "product": PRODUCT, "quantity": 1, "consumer": consumer}
             for consumer in consumers
         ]
+        if whole:
+            bodies = [{**body, "feature": FEATURE} for body in bodies]
         if group is not None:
             bodies = [{**body, "group": group} for body in bodies]
         return RequestSet(
@@ -106,7 +126,45 @@ def _furnish(tx: Tx, count: int) -> Identities:
         member = create_consumer(tx, actor, name=f"Member {number}").id
         add_member(tx, actor, group=group, consumer=member)
         members.append(member)
-    return Identities(consumers=consumers, buckets=buckets, members=members, group=group)
+    _offer_plan(tx, actor)
+    return Identities(
+        consumers=consumers,
+        buckets=buckets,
+        members=members,
+        group=group,
+        subscribers=[_subscriber(tx, actor, number) for number in range(count)],
+    )
+
+
+def _offer_plan(tx: Tx, actor: Actor) -> None:
+    create_feature(tx, actor, code=FEATURE, name="HD", kind="switch")
+    terms = PlanTerms(
+        name="Everything",
+        quotas=(Quota(product=PRODUCT, limit=GRANT_AMOUNT, unit="month", anchor="calendar"),),
+        rate_limits=(RateLimit(limit=_PLENTY, seconds=1, burst=_PLENTY),),
+        features=(PlanFeature(feature=FEATURE, value=True),),
+    )
+    create_plan(tx, actor, code=PLAN, terms=terms)
+
+
+def _subscriber(tx: Tx, actor: Actor, number: int) -> str:
+    """Make a consumer with a bucket, and a subscription that billing says is paid."""
+    consumer = create_consumer(tx, actor, name=f"Subscriber {number}").id
+    _filled_bucket(tx, actor, "consumer", consumer)
+    made = subscribe(tx, actor, plan=PLAN, holder_kind="consumer", holder=consumer)
+    paid = Event(
+        specversion=SPEC_VERSION,
+        id=f"paid-{number}",
+        source=BILLING,
+        type="payment.succeeded",
+        subject=made.id,
+        time=show_time(tx.now_us),
+        datacontenttype="application/json",
+        subjectversion=1,
+        data={"subscriptionId": made.id},
+    )
+    HANDLERS[paid.source, paid.type](tx, paid)
+    return consumer
 
 
 def _filled_bucket(tx: Tx, actor: Actor, kind: HolderKind, holder: str) -> int:

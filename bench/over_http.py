@@ -84,6 +84,10 @@ def consume(stage: Stage) -> list[Row]:
     return _against_the_peers(stage, "consume")
 
 
+def everything(stage: Stage) -> list[Row]:
+    return _against_the_peers(stage, "everything")
+
+
 def keys(stage: Stage) -> list[Row]:
     return _against_the_peers(stage, "keys")
 

@@ -24,6 +24,12 @@ def _pair(figure: str, what: str, floors: Sequence[float], aims: Sequence[float]
 
 _ROWS: Final = (
     *_pair("consume", _HTTP.format("no key, 1,000 buckets"), (0.9, 1.5), (1.3, 2.2)),
+    *_pair(
+        "everything",
+        _HTTP.format("subscription, quota, feature, rate limit and bucket"),
+        (0.9, 1.5),
+        (1.3, 2.2),
+    ),
     *_pair("keys", _HTTP.format("random client keys"), (0.7, 1.2), (1.1, 2.0)),
     Row(
         figure="shared",
@@ -57,6 +63,20 @@ _ROWS: Final = (
         peer_name=_SYNC_ON,
         judged=Judged.MILLISECONDS,
         aim=1,
+    ),
+    Row(
+        figure="decisions",
+        what="read-only decision about a subscriber, p99 at one connection",
+        unit="ms",
+        judged=Judged.MILLISECONDS,
+        floor=1,
+    ),
+    Row(
+        figure="decisions",
+        what="read-only decision about a subscriber, p99 at 128 connections, half of the maximum",
+        unit="ms",
+        judged=Judged.MILLISECONDS,
+        floor=10,
     ),
     Row(
         figure="check",
@@ -112,6 +132,34 @@ _ROWS: Final = (
         peer_name="one worker",
         judged=Judged.RATIO_AT_MOST,
         floor=2,
+    ),
+    Row(
+        figure="search",
+        what="search over 100,000 items, SQLite, p50",
+        unit="ms",
+        judged=Judged.MILLISECONDS,
+        aim=25,
+    ),
+    Row(
+        figure="search",
+        what="search over 100,000 items, SQLite, p99",
+        unit="ms",
+        judged=Judged.MILLISECONDS,
+        aim=100,
+    ),
+    Row(
+        figure="search",
+        what="search over 100,000 items, PostgreSQL, p50",
+        unit="ms",
+        judged=Judged.MILLISECONDS,
+        aim=25,
+    ),
+    Row(
+        figure="search",
+        what="search over 100,000 items, PostgreSQL, p99",
+        unit="ms",
+        judged=Judged.MILLISECONDS,
+        aim=100,
     ),
     Row(
         figure="lease",

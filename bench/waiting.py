@@ -78,6 +78,28 @@ def one_connection(stage: Stage) -> list[Row]:
     ]
 
 
+def decisions(stage: Stage) -> list[Row]:
+    """Time read-only decisions about subscribers, alone and among many connections."""
+    farebox_, sizes = stage.farebox(), stage.sizes
+    asked = farebox_.requests("look")
+    alone = LatencySide(farebox_.port, asked, sizes=sizes)
+    over = over_http.farebox_side(stage, farebox_, "look", uses=False)
+    most = middle([over() for _ in range(sizes.rounds)])
+    among = LatencySide(farebox_.port, asked, sizes=sizes, rate=most / 2)
+    sides = {"alone": alone, "among": among}
+    rounds = interleave(sides, rounds=sizes.rounds, unit="ms p99")
+    first, second = promised("decisions")
+    return [
+        measured(first, ours=middle(rounds["alone"]), rounds={OURS: rounds["alone"]}),
+        measured(
+            second,
+            ours=middle(rounds["among"]),
+            rounds={OURS: rounds["among"]},
+            note=_circumstances(among),
+        ),
+    ]
+
+
 def two_workers(stage: Stage) -> list[Row]:
     """Time two workers on one SQLite file against one, at the same rate."""
     one, sizes = stage.farebox(), stage.sizes
