@@ -13,7 +13,8 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 
 from farebox.storage import Database
-from tests.api.conftest import app_over_nothing, rows_of
+from tests.api.conftest import Api, app_over_nothing, rows_of
+from tests.support.order_desk import OrderDesk
 
 APP = app_over_nothing()
 
@@ -44,6 +45,7 @@ def scene(admin, films, consumer, services):
     operator = admin.post("/v1/operators", {"name": "Vera", "roles": ["viewer"]})["id"]
     hook = admin.post("/v1/webhooks", {"url": "https://hooks.example.org/farebox"})
     return {
+        **marketplace(admin, services.database, films, who),
         "consumer": who,
         "holder": who,
         "group": group,
@@ -56,6 +58,25 @@ def scene(admin, films, consumer, services):
         "url": hook["url"],
         "key": admin.post(f"/v1/operators/{operator}/keys", {})["id"],
     }
+
+
+def marketplace(admin: Api, database: Database, code: str, who: str) -> dict[str, str]:
+    """An item of this code, bought and watched by somebody, and a place in their cart."""
+    offers = [
+        {"code": "online", "kind": "online_rental", "periods": [24, 48]},
+        {"code": "hall", "kind": "theatre_ticket", "capacity": 9},
+    ]
+    body = {"code": code, "kind": "premiere", "title": {"ru": "Маузер"}, "offers": offers}
+    admin.post("/v1/items", body)
+    admin.post(f"/v1/items/{code}/publish")
+    wanted = {"item": code, "offer": "online", "period_hours": 24, "consumer": who}
+    bought = admin.post("/v1/purchases", wanted)["id"]
+    OrderDesk(database).tell("order.completed", "ord_1", purchaseId=bought)
+    place = admin.post("/v1/places", {"item": code, "offer": "hall", "consumer": who})
+    rental = admin.get(f"/v1/purchases/{bought}")["rental"]
+    return {
+        "item": code, "offer": "hall", "purchase": bought, "place": place["id"], "rental": rental,
+    }  # fmt: skip
 
 
 def whole(value: Any) -> Any:

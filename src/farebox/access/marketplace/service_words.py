@@ -150,5 +150,8 @@ def ranges_near(word: str) -> Iterator[tuple[str, bool]]:
 def nearest(word: str, known: Sequence[str]) -> list[str]:
     """Return known words within the mistakes allowed, nearest first; a swap is one mistake."""
     most = mistakes_allowed(word)
-    near = [(OSA.distance(word, each, score_cutoff=most), each) for each in set(known)]
-    return [each for distance, each in sorted(near) if 0 < distance <= most]
+    near = [
+        (OSA.distance(word, each, score_cutoff=most), abs(len(each) - len(word)), each)
+        for each in set(known)
+    ]
+    return [each for distance, _, each in sorted(near) if 0 < distance <= most]
