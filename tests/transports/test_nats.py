@@ -151,6 +151,20 @@ def test_a_server_that_is_not_there_is_down_and_taken_up_when_it_comes(mortal, c
     assert stored(mortal, "LATE") == 1
 
 
+def test_what_no_stream_has_stored_is_not_taken_for_sent(server, connect):
+    sender = NatsSender(connect(server, "GONE", patience_s=1))
+    sender.send([event(1)])
+
+    async def delete(context: Any) -> None:
+        await context.delete_stream("GONE")
+
+    ask(server, delete)
+    with pytest.raises(TransportDown):
+        sender.send([event(2)])
+    sender.send([event(2)])
+    assert stored(server, "GONE") == 1
+
+
 def test_a_server_without_streams_is_down():
     """Plain NATS would take messages and keep none."""
     server = NatsServer(jetstream=False)

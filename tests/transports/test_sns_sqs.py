@@ -135,12 +135,33 @@ def test_more_events_than_a_batch_holds_all_arrive(aws):
     assert set(store.taken) == {f"evt_{number}" for number in range(57)}
 
 
-def test_large_events_go_in_batches_that_the_service_takes(aws):
+def test_large_events_go_in_batches_that_the_service_takes(aws, monkeypatch):
+    """AWS counts the bytes of a whole batch; moto does not, so they are counted here."""
+    sizes: list[int] = []
+    publish = aws.sns.publish_batch
+
+    def counted(**batch: Any) -> Any:
+        entries = batch["PublishBatchRequestEntries"]
+        sizes.append(sum(len(entry["Message"].encode()) for entry in entries))
+        return publish(**batch)
+
+    monkeypatch.setattr(aws.sns, "publish_batch", counted)
     store = Store()
-    large = [event(number, data={"text": "я" * 60_000}) for number in range(4)]
+    large = [event(number, data={"text": "я" * 60_000}) for number in range(5)]
     SnsSender(aws, topic=TOPIC).send(large)
     drain(receiver(aws, into(store)))
-    assert len(store.taken) == 4
+    assert len(store.taken) == 5
+    assert len(sizes) == 3
+    assert max(sizes) <= LARGEST_BATCH
+
+
+def test_a_batch_that_was_taken_in_part_is_not_taken_for_sent(aws, monkeypatch):
+    def fail_one(**_: Any) -> dict[str, Any]:
+        return {"Successful": [{"Id": "0"}], "Failed": [{"Id": "1", "Code": "InternalError"}]}
+
+    monkeypatch.setattr(aws.sns, "publish_batch", fail_one)
+    with pytest.raises(TransportDown, match="InternalError"):
+        SnsSender(aws, topic=TOPIC).send([event(1), event(2)])
 
 
 def test_an_event_too_large_is_not_taken_for_sent(aws):
