@@ -9,7 +9,13 @@ from farebox.access.catalog.service import create_product
 from farebox.access.consumers import service as consumers
 from farebox.access.flows.aggregate_usage import catch_up
 from farebox.access.flows.record_usage import record_usage
-from farebox.access.usage.model import NotRecorded, Recorded, Report, UsageRecord
+from farebox.access.usage.model import (
+    Bucketing,
+    NotRecorded,
+    Recorded,
+    Report,
+    UsageRecord,
+)
 from farebox.access.usage.service_queries import usage_by_time
 from farebox.events.model import Event, Position
 from farebox.events.service import events_after
@@ -97,7 +103,7 @@ class Metering:
         assert isinstance(outcome, Applied), outcome
         return number
 
-    def used(self, bucketing: str = "day", zone: str = "UTC", **named: Any) -> list[tuple]:
+    def used(self, bucketing: Bucketing = "day", zone: str = "UTC", **named: Any) -> list[tuple]:
         """Return (uses, quantity, maximum) by time, a month around now."""
         middle = self.clock.now_us() // DAY_US * DAY_US
         since = named.pop("since", middle - 40 * DAY_US)

@@ -66,6 +66,7 @@ def close_due_periods(database: Database, *, grace_us: int = GRACE_US, most: int
 
     Where somebody is still writing what began before the end, the period waits for them.
     """
+    catch_up(database, grace_us=grace_us)
     with database.read() as tx:
         if not is_something_due(tx):
             return 0

@@ -65,9 +65,9 @@ def draw(tx: Tx, plans: Sequence[PlannedRecord], spills: Mapping[Key, int]) -> l
             if plan.product not in sinks:
                 asset = _ledger.asset(tx, plan.product)
                 sinks[plan.product] = sink_id(asset.number, Sink.REPORTED)
-            drawn = [Source(source.bucket, source.cap) for source in plan.sources]
+            drawn = [Source(each.bucket, each.cap, each.overage) for each in plan.sources]
             if (spill := spills.get((plan.consumer, plan.product))) is not None:
-                drawn.append(Source(spill))
+                drawn.append(Source(spill, spare=True))
             command = Use(
                 sources=tuple(drawn), amount=plan.quantity, at_most=True,
                 sink=sinks[plan.product], actor=plan.consumer, product=plan.product,

@@ -273,5 +273,5 @@ def _standing(tx: Tx, quota: QuotaStanding, spill: int | None) -> Standing:
     above = quota.overage
     if quota.overage_bucket is None and spill is not None:
         before = reading.as_of(_ledger, tx, spill, quota.period_from - 1)
-        above = before - reading.as_of(_ledger, tx, spill, tx.now_us)
+        above = before - reading.bucket_view(_ledger, tx, spill).available
     return Standing(limit=quota.limit, used=quota.used, remaining=quota.remaining, overage=above)

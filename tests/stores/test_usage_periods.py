@@ -1,0 +1,425 @@
+"""Rollups, periods, notices: exact at once, closed once, told once."""
+
+import threading
+from functools import partial
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from farebox.access.buckets import service as buckets
+from farebox.access.buckets.model import Terms
+from farebox.access.catalog.model import Quota
+from farebox.access.flows import aggregate_usage
+from farebox.access.flows.aggregate_usage import roll_up, snapshot_usage
+from farebox.access.flows.record_usage import record_usage
+from farebox.access.usage import service_periods
+from farebox.access.usage.model import NotRecorded, Report
+from farebox.access.usage.service_aggregations import declare_aggregation
+from farebox.access.usage.service_notices import set_low_mark
+from farebox.access.usage.service_report import record_reports
+from farebox.access.usage.service_rollups import StretchPassed, read_stretch, store_stretch
+from farebox.events import service as events
+from farebox.kernel.clock import parse_time
+from farebox.ledger.model import Hold, Source
+from farebox.ledger.service import Ledger, request
+from farebox.workers.periods import Periods
+from farebox.workers.rollups import Rollups
+from tests.support.metering import DAY_US, GATEWAY, HOUR_US, Metering
+from tests.support.services import ADA, at_once, run
+from tests.support.subscribers import Subscribers
+
+GRACE_US = HOUR_US
+
+
+@pytest.fixture
+def metering(database, clock) -> Metering:
+    made = Metering(database, clock)
+    made.at("2026-11-20T09:00:00Z")
+    return made
+
+
+def close(metering: Metering) -> int:
+    """Let the worker close what is due, until nothing is."""
+    worker, closed = Periods(metering.database), 0
+    while more := worker.step():
+        closed += more
+    return closed
+
+
+def told(metering: Metering) -> list[dict[str, Any]]:
+    return [one.data for one in metering.events("usage.aggregated")]
+
+
+def sums(data: dict[str, Any]) -> list[tuple]:
+    return [(one["productCode"], one["count"], one["sum"]) for one in data["totals"]]
+
+
+# -- rollups -------------------------------------------------------------------------------------
+
+
+def test_reads_are_the_same_before_amid_and_after_adding_up(metering, database):
+    ada = metering.consumer()
+    bucket = metering.bucket(ada, 100)
+    for n in range(6):
+        metering.report(ada, n + 1)
+        metering.decide(ada, bucket, 10)
+    expected = [(12, 81, 10)]
+    assert metering.used(consumer=ada) == expected
+    steps = 0
+    while roll_up(database, rows=2):
+        steps += 1
+        assert metering.used(consumer=ada) == expected
+    assert steps >= 3
+    assert metering.used(product="api") == expected
+    with database.read() as tx:
+        assert tx.run(sa.text("SELECT count(*) FROM usage_rollup")).scalar_one() == 1
+
+
+def test_two_workers_at_once_count_each_use_once(metering, database):
+    people = [metering.consumer(str(n)) for n in range(4)]
+    for n in range(40):
+        metering.report(people[n % 4], 1)
+    workers = [Rollups(database) for _ in range(3)]
+
+    def work(worker: Rollups) -> None:
+        while worker.step():
+            pass
+
+    assert at_once([partial(work, one) for one in workers]) == [None] * 3
+    with database.read() as tx:
+        statement = sa.text("SELECT sum(uses), sum(quantity) FROM usage_rollup")
+        assert [int(x) for x in tx.run(statement).one()] == [40, 40]
+
+
+def test_stretch_that_somebody_else_stored_is_not_stored_again(metering, database):
+    metering.report(metering.consumer(), 5)
+    with database.read() as tx:
+        stretch = read_stretch(tx, grace_us=GRACE_US)
+    run(database, store_stretch, stretch, grace_us=GRACE_US)
+    with pytest.raises(StretchPassed):
+        run(database, store_stretch, stretch, grace_us=GRACE_US)
+    assert metering.total(product="api") == (1, 5)
+
+
+def test_worker_killed_before_its_commit_has_counted_nothing(metering, database, monkeypatch):
+    metering.report(metering.consumer(), 5)
+
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(aggregate_usage, "tell_low", dies)
+        with pytest.raises(KeyboardInterrupt):
+            roll_up(database)
+    assert metering.total(product="api") == (1, 5)
+    metering.roll_up()
+    assert metering.total(product="api") == (1, 5)
+
+
+def test_writer_held_open_while_others_commit_is_not_skipped(
+    postgresql_engine, database_url, open_database_at, clock, engine
+):
+    if engine is not postgresql_engine:
+        pytest.skip("SQLite has one writer at a time")
+    metering = Metering(open_database_at(database_url), clock)
+    metering.at("2026-11-20T09:00:00Z")
+    ada, bob = metering.consumer(), metering.consumer("Bob")
+    bucket = metering.bucket(bob, 50)
+    holding, go_on = threading.Event(), threading.Event()
+
+    def held() -> None:
+        with open_database_at(database_url).write() as tx:
+            record_reports(tx, "opr", [metering.said(ada, 7)])
+            holding.set()
+            assert go_on.wait(60)
+
+    thread = threading.Thread(target=held)
+    thread.start()
+    assert holding.wait(60)
+    metering.report(bob, 1)
+    metering.decide(bob, bucket, 2)
+    metering.roll_up()
+    assert metering.total(product="api") == (2, 3)
+    metering.clock.set(parse_time("2026-12-02T00:00:00Z"))
+    assert close(metering) == 0, "what was begun before the end may still count"
+    go_on.set()
+    thread.join()
+    metering.roll_up()
+    found = metering.used(product="api", since=parse_time("2026-11-01T00:00:00Z"))
+    assert [quantity for _, quantity, _ in found] == [10]
+    assert close(metering) == 2
+    assert sorted(one["totals"][0]["sum"] for one in told(metering)) == [3, 7]
+
+
+def test_use_by_an_operator_counts_for_the_holder(metering, database):
+    ada = metering.consumer()
+    bucket = metering.bucket(ada, 10)
+    run(database, buckets.consume, ADA, bucket, 4)
+    assert metering.total(consumer=ada) == (1, 4)
+    metering.roll_up()
+    assert metering.total(consumer=ada) == (1, 4)
+
+
+def test_time_is_shown_by_the_days_of_a_zone(metering):
+    ada = metering.consumer()
+    for text in ("2026-11-18T18:29:00Z", "2026-11-18T18:30:00Z", "2026-11-19T18:29:59Z"):
+        metering.report(ada, 1, at=parse_time(text))
+    assert metering.used(consumer=ada, zone="Asia/Kolkata") == [(1, 1, 1), (2, 2, 1)]
+    assert metering.used(consumer=ada, bucketing="month") == [(3, 3, 1)]
+    metering.roll_up()
+    assert metering.used(consumer=ada, zone="Asia/Kolkata") == [(1, 1, 1), (2, 2, 1)]
+
+
+# -- periods -------------------------------------------------------------------------------------
+
+
+def test_period_is_told_once_when_its_end_and_grace_have_passed(metering):
+    ada = metering.consumer()
+    bucket = metering.bucket(ada, 10)
+    metering.report(ada, 4)
+    metering.decide(ada, bucket, 3)
+    metering.at("2026-12-01T00:59:59Z")
+    assert close(metering) == 0
+    metering.at("2026-12-01T01:00:00Z")
+    assert close(metering) == 1
+    assert close(metering) == 0
+    (data,) = told(metering)
+    assert (data["consumerId"], data["period"], data["interim"]) == (ada, "2026-11", False)
+    assert sums(data) == [("api", 2, 7)]
+    assert data["totals"][0]["maximum"] == 4
+    assert metering.events("usage.aggregated")[0].subject == f"{ada}:2026-11"
+
+
+@pytest.mark.parametrize(
+    ("reported_at", "period", "late"),
+    [
+        ("2026-11-30T23:59:00Z", "2026-11-01T00:00:00Z", False),
+        ("2026-12-01T00:59:59Z", "2026-11-01T00:00:00Z", False),
+        ("2026-12-01T01:00:00Z", "2026-12-01T00:00:00Z", True),
+        ("2027-02-10T00:00:00Z", "2027-02-01T00:00:00Z", True),
+    ],
+)
+def test_late_use_counts_in_its_period_until_that_is_closed(metering, reported_at, period, late):
+    ada = metering.consumer()
+    used_at = parse_time("2026-11-30T23:50:00Z")
+    metering.at(reported_at)
+    made = metering.report(ada, 5, at=used_at)
+    assert (made.period, made.late) == (parse_time(period), late)
+
+
+def test_late_use_is_told_in_the_next_period_as_late(metering):
+    ada = metering.consumer()
+    metering.report(ada, 1)
+    metering.at("2026-12-02T00:00:00Z")
+    assert close(metering) == 1
+    metering.report(ada, 2, at=parse_time("2026-11-21T00:00:00Z"))
+    metering.report(ada, 4)
+    metering.at("2027-01-02T00:00:00Z")
+    assert close(metering) == 1
+    first, second = told(metering)
+    assert sums(first) == [("api", 1, 1)]
+    assert sums(second) == [("api", 2, 6)]
+    assert second["totals"][0]["late"] == {"count": 1, "sum": 2}
+    found = metering.used(consumer=ada, since=parse_time("2026-11-01T00:00:00Z"), bucketing="month")
+    assert found == [(2, 3, 2), (1, 4, 4)], "by time it stays where it was used"
+
+
+def test_correction_of_a_closed_period_counts_in_the_next(metering):
+    ada = metering.consumer()
+    number = metering.report(ada, 10).id
+    metering.at("2026-12-02T00:00:00Z")
+    close(metering)
+    made = metering.correct(number, 4)
+    assert made.late
+    metering.at("2027-01-02T00:00:00Z")
+    close(metering)
+    assert [sums(one) for one in told(metering)] == [[("api", 1, 10)], [("api", 0, -4)]]
+
+
+def test_closing_twice_at_once_tells_once(metering, database):
+    people = [metering.consumer(str(n)) for n in range(5)]
+    for one in people:
+        metering.report(one)
+    metering.at("2026-12-02T00:00:00Z")
+    answers = at_once([lambda: close(metering)] * 3)
+    assert sum(answers) == 5  # type: ignore[arg-type] # none was raised
+    assert sorted(one["consumerId"] for one in told(metering)) == sorted(people)
+
+
+def test_closer_killed_before_its_commit_has_told_nothing(metering, database, monkeypatch):
+    metering.report(metering.consumer())
+    metering.at("2026-12-02T00:00:00Z")
+    publish = events.publish
+
+    def dies(*arguments: Any, **named: Any) -> None:
+        publish(*arguments, **named)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(service_periods, "publish", dies)
+        with pytest.raises(KeyboardInterrupt):
+            close(metering)
+    assert told(metering) == []
+    assert close(metering) == 1
+    assert len(told(metering)) == 1
+
+
+def test_capture_written_long_after_its_hold_ended_is_not_lost(metering, database):
+    """The hold's end is its instant, which lies in a period that was told already."""
+    ada = metering.consumer()
+    bucket = metering.bucket(ada, 10)
+    metering.report(ada, 1)
+    hold = Hold(
+        sources=(Source(bucket),), amount=6, ttl_us=DAY_US, on_expiry="capture", actor=ada,
+        product="api",
+    )  # fmt: skip
+    database.run(lambda tx: Ledger().apply(tx, [request(hold)]))
+    metering.at("2026-12-02T00:00:00Z")
+    assert close(metering) == 1
+    metering.decide(ada, bucket, 1)
+    metering.at("2027-01-02T00:00:00Z")
+    assert close(metering) == 1
+    counted = [quantity for one in told(metering) for _, _, quantity in sums(one)]
+    assert sum(counted) == 1 + 1 + 6
+
+
+def test_interim_snapshot_is_marked_and_holds_what_was_used_so_far(metering, database):
+    ada = metering.consumer()
+    metering.report(ada, 4)
+    metering.roll_up()
+    metering.report(ada, 3)
+    event = snapshot_usage(database, ada)
+    assert event.data["interim"] is True
+    assert sums(event.data) == [("api", 2, 7)]
+    metering.at("2026-12-02T00:00:00Z")
+    close(metering)
+    assert [one["interim"] for one in told(metering)] == [True, False]
+
+
+def test_device_is_told_with_its_owner(metering):
+    ada = metering.consumer()
+    device = metering.consumer("phone", owner=ada)
+    metering.report(device, 2)
+    metering.at("2026-12-02T00:00:00Z")
+    close(metering)
+    (data,) = told(metering)
+    assert (data["consumerId"], data["ownerId"]) == (device, ada)
+
+
+# -- aggregations --------------------------------------------------------------------------------
+
+
+def test_declared_aggregations_are_told_by_part_and_follow_corrections(metering, database):
+    for name, kind, dimension in (
+        ("peak", "maximum", None), ("users", "unique", "user"), ("calls", "count", None),
+        ("bytes", "sum", None),
+    ):  # fmt: skip
+        run(
+            database, declare_aggregation, ADA, product="api", name=name, kind=kind,
+            dimension=dimension, split_by="region",
+        )  # fmt: skip
+    ada = metering.consumer()
+    bucket = metering.bucket(ada, 100)
+    metering.report(ada, 5, metadata='{"region":"eu","user":"a"}')
+    wrong = metering.report(ada, 50, metadata='{"region":"eu","user":"b"}').id
+    metering.report(ada, 2, metadata='{"region":"us","user":"a"}')
+    metering.decide(ada, bucket, 3, meta='{"region":"us","user":"c"}')
+    metering.report(ada, 1)
+    metering.correct(wrong, 20)
+    metering.roll_up()
+    metering.correct(wrong)
+    metering.at("2026-12-02T00:00:00Z")
+    close(metering)
+    (data,) = told(metering)
+    found = {
+        one["name"]: {part["part"]: part["value"] for part in one["parts"]}
+        for one in data["totals"][0]["aggregations"]
+    }
+    assert found == {
+        "peak": {"": 1, "eu": 5, "us": 3},
+        "users": {"eu": 1, "us": 2},
+        "calls": {"": 1, "eu": 1, "us": 2},
+        "bytes": {"": 1, "eu": 5, "us": 5},
+    }
+    assert sums(data) == [("api", 4, 11)]
+
+
+# -- notices -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def people(database, clock) -> Subscribers:
+    return Subscribers(database, clock, "2026-11-20T09:00:00Z")
+
+
+def test_quota_is_told_at_80_and_at_100_percent_once_a_period(people, database, clock):
+    metering = Metering(database, clock)
+    ada = people.ada
+    people.plan("pro", Quota(product="films", limit=10, unit="month"))
+    people.active("pro")
+
+    def used(quantity: int) -> list[tuple]:
+        for _ in range(quantity):
+            assert people.use(1)
+        for _ in range(2):
+            metering.roll_up()
+        found = metering.events("quota.threshold", "quota.exceeded")
+        return [(one.type, one.data["percent"], one.data["used"]) for one in found]
+
+    assert used(7) == []
+    assert used(1) == [("quota.threshold", 80, 8)]
+    assert used(1) == [("quota.threshold", 80, 8)]
+    both = [("quota.threshold", 80, 8), ("quota.exceeded", 100, 10)]
+    assert used(1) == both
+    people.at("2026-12-21T00:00:00Z")
+    again = used(10)
+    assert [kind for kind, _, _ in again[2:]] == ["quota.threshold", "quota.exceeded"]
+    assert metering.events("quota.exceeded")[0].data["consumerId"] == ada
+
+
+def test_bucket_is_told_low_once_until_it_is_filled_again(metering, database):
+    ada = metering.consumer()
+    bucket = metering.bucket(ada, 10)
+    run(database, set_low_mark, ADA, bucket, 3)
+
+    def after(quantity: int) -> int:
+        if quantity:
+            metering.report(ada, quantity)
+        metering.roll_up()
+        return len(metering.events("bucket.low"))
+
+    assert [after(6), after(1), after(1)] == [0, 1, 1]
+    run(database, buckets.top_up, ADA, bucket, Terms(amount=10))
+    assert [after(0), after(8), after(2)] == [1, 1, 2]
+    data = metering.events("bucket.low")[0].data
+    assert (data["consumerId"], data["level"], data["available"]) == (ada, 3, 3)
+
+
+def test_period_of_a_subscriber_is_that_of_the_subscription(people, database, clock):
+    metering = Metering(database, clock)
+    people.plan("pro", Quota(product="films", limit=10, unit="month"))
+    people.active("pro")
+    metering.report(people.ada, 2)
+    people.at("2026-12-19T23:00:00Z")
+    assert close(metering) == 0
+    people.at("2026-12-20T10:00:00Z")
+    assert close(metering) == 1
+    (data,) = told(metering)
+    assert (data["from"], data["to"]) == (
+        "2026-11-20T09:00:00.000000Z", "2026-12-20T09:00:00.000000Z",
+    )  # fmt: skip
+
+
+def test_report_answers_how_the_quota_stands(people, database, clock):
+    people.plan("pro", Quota(product="films", limit=10, unit="month"))
+    people.active("pro")
+    seen = []
+    for n in range(3):
+        said = Report(source="/g", event=f"e{n}", consumer=people.ada, product="films", quantity=4)
+        (result,) = record_usage(database, GATEWAY, [said], with_quota=True)
+        assert not isinstance(result, NotRecorded)
+        quota = result.record.quota
+        assert quota is not None
+        seen.append((quota.limit, quota.used, quota.remaining, quota.overage))
+    assert seen == [(10, 4, 6, 0), (10, 8, 2, 0), (10, 10, 0, 2)]
