@@ -18,9 +18,9 @@ from farebox.http.hot import hot_routes
 from farebox.http.metrics import Metrics
 from farebox.http.rsgi import Application
 from farebox.kernel.refusals import SettingsRefused
+from farebox.wiring.child_process import ChildProcess
 from farebox.wiring.ledger_process import LedgerProcess, settle_memory
 from farebox.wiring.logs import configure_logs
-from farebox.wiring.loops import AccessLoops
 from farebox.wiring.services import COMPONENTS, Services
 from farebox.wiring.settings import LEDGER_SOCKET, Settings, as_environment, load_settings
 
@@ -51,11 +51,9 @@ class _Worker(Application):
         )
         super().__init__(create_app(over), hot_routes(services.decider))
         self._services = services
-        self._loops = AccessLoops(services.settings, services.database)
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__rsgi_del__(loop)
-        self._loops.close()
         self._services.close()
 
 
@@ -92,7 +90,7 @@ def port_to_listen_on(host: str, port: int) -> int:
 def run_server(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. The schema must be up to date: see `services.prepare`."""
     os.environ.update(as_environment(settings))
-    with LedgerProcess() as ledger:
+    with LedgerProcess() as ledger, ChildProcess("farebox.wiring.loops_process"):
         os.environ[LEDGER_SOCKET] = str(ledger.socket)
         Granian(
             "farebox.wiring.server:application",

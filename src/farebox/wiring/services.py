@@ -37,6 +37,8 @@ from farebox.wiring.settings import Settings
 
 COMPONENTS: Final = ("ledger", "events", "platform", "access")
 UPKEEP_SECONDS: Final = 1.0
+BEAT_EVERY: Final = 2
+"""Rounds of upkeep between two signs of life; see `service_rates.ALIVE_US`."""
 CLOCK: Final = "clock"
 ACCMAN: Final = "accman"
 _log = structlog.get_logger("farebox")
@@ -62,6 +64,7 @@ class Upkeep:
         self._clock = clock
         self._rates = rates
         self._process = record_id("prc")
+        self._rounds = 0
         self._works = [self._watch_clock]
         if books:
             self._works.append(self._advance_sinks)
@@ -100,7 +103,11 @@ class Upkeep:
             _log.warning("clock_confirmed", jump_us=self._clock.confirm())
 
     def _share_rates(self) -> None:
+        """Keep the share; seldom, because each write makes the ledger look at its books anew."""
         assert self._rates is not None
+        self._rounds += 1
+        if self._rounds % BEAT_EVERY != 1:
+            return
         self._rates.share = self._database.run(lambda tx: service_rates.beat(tx, self._process))
 
     def _advance_sinks(self) -> None:
