@@ -1,6 +1,7 @@
 """Decisions over everything that access knows: in which order it says no, and what it tells."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +12,16 @@ from farebox.access.buckets.model import Terms
 from farebox.access.catalog.model import Quota, RateLimit
 from farebox.access.consumers import service as consumers
 from farebox.access.decisions import service_rates
-from farebox.access.decisions.model import IntrospectedRight, Introspection, Rate
+from farebox.access.decisions.model import (
+    IntrospectedRight,
+    Introspection,
+    Rate,
+    SubjectState,
+)
 from farebox.access.decisions.service_access_keys import introspect
+from farebox.access.decisions.service_subjects import load_subject
 from farebox.access.entitlements.service import grant_entitlement, revoke_entitlement
+from farebox.access.flows import decide
 from farebox.access.flows.callers import Callers
 from farebox.access.flows.decide import Decider
 from farebox.contracts.decisions import DecideRequest, Decision
@@ -22,7 +30,7 @@ from farebox.kernel.refusals import ValueRefused
 from farebox.ledger.batch import Lane
 from farebox.ledger.service import Ledger
 from farebox.platform import service_credentials, service_operators, service_secrets
-from farebox.storage import Database
+from farebox.storage import Database, Tx
 from tests.support.services import ADA, run
 from tests.support.subscribers import Subscribers, when
 
@@ -316,3 +324,35 @@ def test_order_of_checks_is_the_designs(desk: Desk) -> None:
     assert desk.decide(**ask).allowed
     desk.now += 60_000_000
     assert desk.decide(**ask).code == "bucket_empty"
+
+
+def test_billings_word_counts_at_once_on_every_process(desk: Desk) -> None:
+    sub = desk.active(desk.plan("basic", MONTHLY))
+    processes = (desk.decider, desk.other)
+    assert all(desk.decide(at=at).allowed for at in processes)
+    desk.billing("payment.failed", sub)
+    assert [desk.decide(at=at).code for at in processes] == ["subscription_suspended"] * 2
+    desk.billing("payment.succeeded", sub)
+    assert all(desk.decide(at=at).allowed for at in processes)
+
+
+def test_state_that_is_loaded_while_billing_suspends_lets_nobody_through(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sub = desk.active(desk.plan("basic", MONTHLY))
+    loaded: list[SubjectState] = []
+
+    def load(tx: Tx, consumer: str) -> SubjectState | None:
+        found = load_subject(tx, consumer)
+        if not loaded:
+            assert found is not None
+            loaded.append(found)
+            # In a thread of its own: the loading transaction is still open.
+            suspending = threading.Thread(target=desk.billing, args=("payment.failed", sub))
+            suspending.start()
+            suspending.join()
+        return found
+
+    monkeypatch.setattr(decide, "load_subject", load)
+    assert desk.decide().code == "subscription_suspended"
+    assert loaded[0].products["films"], "what was loaded would have let it through"

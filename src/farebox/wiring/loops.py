@@ -18,6 +18,7 @@ from farebox.workers.relay import Relay
 from farebox.workers.retention import Retention
 from farebox.workers.rollups import Rollups
 from farebox.workers.subscriptions import DueSubscriptions
+from farebox.workers.webhooks import DeliveryRetention
 
 LEASE: Final = "loops"
 DUE_EVERY_S: Final = 1.0
@@ -47,7 +48,8 @@ class AccessLoops:
         loops += [Loop(worker=worker, idle_s=DUE_EVERY_S, woken=False) for worker in due]
         kept: list[Worker] = [forgetting(settings, database)]
         if settings.keep_events_days is not None:
-            kept.append(Retention(database, days=settings.keep_events_days))
+            days = settings.keep_events_days
+            kept += [Retention(database, days=days), DeliveryRetention(database, days=days)]
         loops += [Loop(worker=worker, idle_s=TRIM_EVERY_S, woken=False) for worker in kept]
         self._closing.callback(Loops(lease, loops).start().close)
 
