@@ -60,10 +60,11 @@ def start_purchase(
     item = read_item(tx, terms.item)
     offer = offer_of(item, terms.offer)
     check_terms(item, offer, terms.period_hours, terms.starts_at, tx.now_us)
+    # Before the place: who has the last one is told so, not that it is sold out.
+    check_not_entitled(tx, consumer, item, offer)
     place = _place_for(tx, consumer, item, offer, terms.place)
     if (pending := _pending(tx, consumer, item.code, offer.code)) is not None:
         raise PurchasePending(purchase=pending.id)
-    check_not_entitled(tx, consumer, item, offer)
     pinned = pin_place(tx, place)
     made = Purchase(
         id=made_id,
