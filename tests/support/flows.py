@@ -120,7 +120,7 @@ class Flows:
 
     def settle(self) -> None:
         """Let every worker of both sides do what there is to do."""
-        while any([worker.step() for worker in self._workers]):
+        while sum(worker.step() for worker in self._workers):
             pass
 
     def says(self, type_: str, subject: str, **data: Any) -> Event:
