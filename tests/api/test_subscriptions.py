@@ -120,8 +120,8 @@ def test_members_see_their_groups_subscription_and_only_operators_change_it(
     ("body", "status"),
     [
         ({"plan": "nothing", "consumer": "con_nobody"}, 404),
-        ({"plan": "pro", "group": "grp_x", "consumer": "con_x"}, 422),
-        ({"plan": "pro"}, 422),
+        ({"plan": "pro", "group": "grp_x", "consumer": "con_x"}, 409),
+        ({"plan": "pro"}, 409),
         ({"plan": "pro", "consumer": "con_nobody"}, 404),
         ({"plan": "pro", "consumer": "con_nobody", "color": "red"}, 422),
         ({"plan": "pro", "consumer": "con_nobody", "period": "minute"}, 422),

@@ -7,7 +7,7 @@ from farebox.access.catalog.model import FeatureUnknown, ProductUnknown
 from farebox.access.consumers.model import ConsumerUnknown, DeviceRefused, GroupUnknown
 from farebox.access.consumers.service import create_consumer
 from farebox.access.entitlements import service
-from farebox.access.entitlements.model import EntitlementOver, EntitlementUnknown
+from farebox.access.entitlements.model import EntitlementOver, EntitlementUnknown, LimitMissing
 from farebox.access.entitlements.service_access import changes_at, entitled, open_sources
 from farebox.access.entitlements.service_limits import consumption_of
 from farebox.kernel.refusals import ValueRefused
@@ -224,7 +224,7 @@ def test_a_source_takes_back_all_that_it_brought(story):
         ({"key": "nothing"}, ProductUnknown),
         ({"kind": "feature"}, FeatureUnknown),
         ({"limit": -1}, ValueRefused),
-        ({"period": "month"}, ValueRefused),
+        ({"period": "month"}, LimitMissing),
         ({"expires_at": when("2027-01-31")}, ValueRefused),
         ({"roles": ("a\0",)}, ValueRefused),
         ({"source": ""}, ValueRefused),

@@ -73,3 +73,9 @@ class BalanceInsufficient(Refusal):
     """The account has not enough for this; nothing was changed."""
 
     code = "insufficient_balance"
+
+
+class HolderAmbiguous(Refusal):
+    """Exactly one is named: a consumer or a group."""
+
+    code = "holder_ambiguous"

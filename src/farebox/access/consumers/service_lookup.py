@@ -35,3 +35,8 @@ def holders_of(tx: Tx, consumer: str) -> tuple[str, ...]:
     found = read_consumer(tx, consumer)
     drawer = found.owner or found.id
     return (drawer, *(group.id for group in groups_of(tx, drawer)))
+
+
+def known_holders(tx: Tx, consumer: str) -> tuple[str, ...]:
+    """Return what `holders_of` returns, and nobody for an unknown consumer."""
+    return () if find_consumer(tx, consumer) is None else holders_of(tx, consumer)

@@ -109,6 +109,12 @@ class EntitlementOfPlan(Refusal):
     code: ClassVar[str] = "entitlement_of_plan"
 
 
+class LimitMissing(Refusal):
+    """Only a limit has a period."""
+
+    code: ClassVar[str] = "limit_missing"
+
+
 class EventReused(Refusal):
     """An event of this id and source came before with another content."""
 

@@ -25,6 +25,7 @@ from farebox.access.entitlements.model import (
     EntitlementState,
     EntitlementUnknown,
     Kind,
+    LimitMissing,
     SourceKind,
 )
 from farebox.access.entitlements.rules import checked_roles, checked_span, is_for, state_at
@@ -34,7 +35,6 @@ from farebox.events.service import publish
 from farebox.kernel.amounts import checked_amount
 from farebox.kernel.ids import record_id
 from farebox.kernel.periods import Unit
-from farebox.kernel.refusals import ValueRefused
 from farebox.ledger.service import Ledger
 from farebox.platform.model import Actor, Page
 from farebox.platform.rules import checked_limit, checked_text, page_of
@@ -66,7 +66,8 @@ def grant_entitlement(
 
     A `limit` gets a bucket of its own in the ledger, unless `bucket` names the one of a plan's
     quota. Refuses unknown holders, products and features, a device as holder
-    (`device_draws_as_owner`), an end that does not follow the start, a period without a limit.
+    (`device_draws_as_owner`), an end that does not follow the start, a period without a limit
+    (`limit_missing`).
     """
     _check_holder(tx, holder_kind, holder)
     if kind == "product":
@@ -76,7 +77,7 @@ def grant_entitlement(
     if limit is not None:
         checked_amount(limit, least=0)
     elif period is not None:
-        raise ValueRefused("only a limit has a period")
+        raise LimitMissing
     start = tx.now_us if starts_at is None else starts_at
     checked_span(start, expires_at)
     made = Entitlement(

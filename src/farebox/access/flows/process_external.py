@@ -17,7 +17,7 @@ What each type does:
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -43,10 +43,22 @@ from farebox.access.entitlements.service_products import (
 from farebox.kernel.clock import parse_time
 from farebox.kernel.refusals import ValueRefused
 from farebox.platform.model import Actor
+from farebox.platform.rules import checked_text
 from farebox.storage import Tx
 
 PROCESSOR: Final = Actor(kind="system", id="entitlement-processor")
 _LONGEST: Final = 200
+ExternalType = Literal[
+    "subscription.created",
+    "subscription.updated",
+    "subscription.canceled",
+    "subscription.expired",
+    "subscription.paused",
+    "subscription.resumed",
+    "payment.successful",
+    "payment.failed",
+    "payment.action_required",
+]
 
 
 class Meta(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -75,7 +87,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 class Message(msgspec.Struct, frozen=True, kw_only=True):
     """One event of another billing system."""
 
-    type: str
+    type: ExternalType
     payload: Payload
     meta: Meta
 
@@ -118,10 +130,14 @@ def read_message(message: Mapping[str, Any]) -> Message:
     """Return a message of a known type; refuses (`event_refused`) anything else."""
     try:
         event = msgspec.convert(message, Message)
+        for name in ("user_id", "product_id", "subscription_id", "payment_id", "order_id"):
+            named = getattr(event.payload, name)
+            if named is not None:
+                checked_text(named, f"the event's {name}", longest=_LONGEST)
     except msgspec.ValidationError as error:
         raise EventRefused(str(error)) from error
-    if event.type not in _DOES:
-        raise EventRefused(f"there is no event type {event.type!r} here")
+    except ValueRefused as error:
+        raise EventRefused(error.detail) from error
     return event
 
 
@@ -259,7 +275,7 @@ def _time(text: str, name: str) -> int:
         raise EventRefused(f"{name}: {error.detail}") from error
 
 
-_DOES: Final[Mapping[str, Callable[[Tx, Actor, Message], Done]]] = {
+_DOES: Final[Mapping[ExternalType, Callable[[Tx, Actor, Message], Done]]] = {
     "subscription.created": _given,
     "subscription.updated": _given,
     "subscription.canceled": _canceled,

@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from farebox.access.flows.process_external import process_external
+from farebox.access.flows.process_external import ExternalType, process_external
 from farebox.http.deps import Command
 from farebox.http.wire import ONE_LINE, Body, View
 from farebox.storage import Tx
@@ -28,7 +28,7 @@ class EventMeta(View, frozen=True):
 class BillingEvent(Body, frozen=True):
     """An event in the words of its system; what its payload has beside that is let through."""
 
-    type: Text
+    type: ExternalType
     payload: dict[str, Any]
     meta: EventMeta
     version: int | None = None

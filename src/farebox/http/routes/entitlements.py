@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, Meta, UnsetType
 
-from farebox.access.consumers.service_lookup import holders_of
+from farebox.access.consumers.service_lookup import known_holders
 from farebox.access.entitlements import service
 from farebox.access.entitlements.model import (
     LONGEST_ROLE,
@@ -22,7 +22,7 @@ from farebox.access.entitlements.model import (
 from farebox.access.entitlements.service_limits import consumption_of
 from farebox.contracts.decisions import LARGEST_QUANTITY
 from farebox.http.deps import Command, Desk
-from farebox.http.refusals import FieldsInvalid
+from farebox.http.refusals import HolderAmbiguous
 from farebox.http.roles import MOVES_VALUE
 from farebox.http.routes.subscriptions import may_see
 from farebox.http.wire import (
@@ -172,7 +172,7 @@ def list_entitlements(
         else:
             holders = [] if group is None else [group]
             if consumer is not None:
-                holders += holders_of(tx, consumer)
+                holders += known_holders(tx, consumer)
             found = service.list_entitlements(tx, holders, key=key, role=role, active_only=active)
             rest = [one for one in found if cursor is None or one.id > cursor]
             page = page_of(rest[: limit + 1], limit, lambda one: one.id)
@@ -211,7 +211,7 @@ def grant_entitlement(
 ) -> EntitlementView:
     """Grant a right to a consumer or a group."""
     if (data.consumer is None) == (data.group is None):
-        raise FieldsInvalid("consumer, group: one of the two is named")
+        raise HolderAmbiguous
 
     def work(tx: Tx) -> EntitlementView:
         starts_at = None if data.starts_at is None else max(read_time(data.starts_at), tx.now_us)

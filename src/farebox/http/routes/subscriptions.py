@@ -22,7 +22,7 @@ from farebox.access.subscriptions.model import (
     When,
 )
 from farebox.http.deps import Command, Desk
-from farebox.http.refusals import FieldsInvalid
+from farebox.http.refusals import HolderAmbiguous
 from farebox.http.wire import (
     Body,
     Id,
@@ -171,7 +171,7 @@ def create_subscription(
     if own and consumer is None:
         consumer = command.principal.id
     if (consumer is None) == (data.group is None):
-        raise FieldsInvalid("consumer, group: one of the two is named")
+        raise HolderAmbiguous
     if consumer is not None:
         command.must_own(consumer, SubscriptionUnknown)
 
