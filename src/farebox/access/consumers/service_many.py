@@ -40,6 +40,17 @@ def drawers_of(tx: Tx, consumers: Iterable[str]) -> dict[str, Drawer]:
     }
 
 
+def lock_consumers(tx: Tx, consumers: Iterable[str]) -> None:
+    """Let others who lock these consumers wait until the commit; reading them needs no lock."""
+    consumer = store.consumer
+    wanted = sorted(set(consumers))
+    for start in range(0, len(wanted), _AT_ONCE):
+        here = consumer.c.id.in_(wanted[start : start + _AT_ONCE])
+        statement = sa.select(consumer.c.id).where(here).order_by(consumer.c.id)
+        # Without the key: what refers to a consumer may be written meanwhile.
+        tx.run(statement.with_for_update(key_share=True)).all()
+
+
 def _groups_of(tx: Tx, consumers: list[str]) -> dict[str, tuple[str, ...]]:
     """Return the groups of each consumer in the order in which they are drawn."""
     member, group = store.member, store.group

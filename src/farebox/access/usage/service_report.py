@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 import sqlalchemy as sa
 
+from farebox.access.consumers.service_many import lock_consumers
 from farebox.access.subscriptions.model import QuotaStanding
 from farebox.access.subscriptions.service_quotas import quotas_of
 from farebox.access.usage import store
@@ -62,6 +63,8 @@ def record_reports(
     `usage_differs`, `operation_differs`, `correction_refused`, `reversal_exceeds`, `bucket_fault`.
     """
     prints = [fingerprint_of(_encode(one)) for one in reports]
+    # Whoever else reports the same of the same consumers comes after us, and then finds it here.
+    lock_consumers(tx, {one.consumer for one in reports if one.consumer is not None})
     answers: dict[Key, tuple[bytes, UsageRecord | NotRecorded]] = {
         key: (one.fingerprint, one) for key, one in _known(tx, reports).items()
     }
