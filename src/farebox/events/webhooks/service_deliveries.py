@@ -78,6 +78,11 @@ def _delivery_row(tx: Tx, event: str, endpoint: str) -> dict[str, Any]:
     }
 
 
+def anything_due(tx: Tx) -> bool:
+    """Tell whether there is something to claim; it changes nothing and waits for nobody."""
+    return bool(_endpoints_with_due(tx))
+
+
 def claim(tx: Tx, most: int, *, busy: Mapping[str, int] | None = None) -> tuple[Parcel, ...]:
     """Take up to so many due deliveries for ourselves, the endpoints in turn.
 
