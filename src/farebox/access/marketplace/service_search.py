@@ -47,7 +47,7 @@ from farebox.storage import Tx
 
 MOST_FORMS: Final = 64
 """So many stored words one word of a query may stand for; the shortest are taken."""
-MOST_READ: Final = 20_000
+MOST_READ: Final = 5_000
 """So many terms of the rarest word of a query are read and ranked, all of them."""
 MOST_RANKED: Final = 2_000
 """Where there are more, so many items are ranked: those in whose best places the word stands."""
