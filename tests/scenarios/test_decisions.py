@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -20,7 +21,11 @@ from farebox.access.decisions.model import (
 )
 from farebox.access.decisions.service_access_keys import introspect
 from farebox.access.decisions.service_subjects import load_subject
-from farebox.access.entitlements.service import grant_entitlement, revoke_entitlement
+from farebox.access.entitlements.service import (
+    grant_entitlement,
+    revoke_entitlement,
+    update_entitlement,
+)
 from farebox.access.flows import decide
 from farebox.access.flows.callers import Callers
 from farebox.access.flows.decide import Decider
@@ -31,6 +36,7 @@ from farebox.ledger.batch import Lane
 from farebox.ledger.service import Ledger
 from farebox.platform import service_credentials, service_operators, service_secrets
 from farebox.storage import Database, Tx
+from tests.support.proof import faults
 from tests.support.services import ADA, run
 from tests.support.subscribers import Subscribers, when
 
@@ -356,3 +362,26 @@ def test_state_that_is_loaded_while_billing_suspends_lets_nobody_through(
     monkeypatch.setattr(decide, "load_subject", load)
     assert desk.decide().code == "subscription_suspended"
     assert loaded[0].products["films"], "what was loaded would have let it through"
+
+
+def test_right_to_a_product_without_a_limit_is_drawn_and_counted_without_end(desk: Desk) -> None:
+    given: dict[str, Any] = {
+        "holder_kind": "consumer", "holder": desk.ada, "key": "films", "kind": "product",
+        "source_kind": "operator", "source": "gift",
+    }  # fmt: skip
+    one = run(desk.database, grant_entitlement, ADA, **given)
+    done = desk.decide(quantity=1_000)
+    assert (done.allowed, done.remaining) == (True, None)
+    assert run(desk.database, buckets.read_bucket, one.bucket).balance.used == 1_000
+    change = partial(run, desk.database, update_entitlement, ADA, one.id)
+    change(limit=5)
+    assert desk.decide(quantity=3).remaining == 2
+    assert desk.decide(quantity=3).code == "bucket_empty"
+    change(limit=None)
+    assert desk.decide(quantity=3).allowed
+    change(limit=1)
+    assert desk.decide().allowed
+    assert desk.decide().code == "bucket_empty"
+    run(desk.database, revoke_entitlement, ADA, one.id)
+    assert desk.decide().code == "no_bucket"
+    assert faults(desk.database) == []

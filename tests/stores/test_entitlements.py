@@ -71,9 +71,15 @@ def test_a_limit_is_drawn_by_whoever_uses_the_product_while_the_right_holds(stor
     assert not story.use(1)
 
 
-def test_a_right_without_a_limit_has_no_bucket(story):
+def test_a_right_to_a_product_without_a_limit_is_counted_and_never_used_up(story):
     made = grant(story)
-    assert (made.bucket, run(story.database, consumption_of, made)) == (None, None)
+    assert run(story.database, consumption_of, made) is None
+    assert draw(story, made, 2**50)
+    assert story.use(1)
+
+
+def test_a_right_to_a_feature_without_a_limit_needs_no_bucket(story):
+    assert grant(story, key="hd", kind="feature").bucket is None
 
 
 @pytest.mark.parametrize("kind", ["feature", "item"])
@@ -104,9 +110,10 @@ def test_what_was_used_counts_against_a_new_limit(story):
 
 def test_a_limit_may_be_taken_away_and_given(story):
     made = change(story, grant(story, limit=10), limit=None)
-    assert (made.bucket, story.rights()) == (None, ["films"])
+    assert story.use(11)
     made = change(story, made, limit=3)
     assert used(story, made).remaining == 3
+    assert (story.use(4), story.use(3)) == (False, True)
 
 
 def test_an_expired_right_comes_back_with_what_was_left_and_a_revoked_one_does_not(story):

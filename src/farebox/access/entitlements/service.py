@@ -97,7 +97,7 @@ def grant_entitlement(
         bucket=bucket,
         expires_at=expires_at,
     )
-    if limit is not None and bucket is None:
+    if bucket is None:
         made = msgspec.structs.replace(made, bucket=open_limit(tx, actor, made))
     tx.run(store.entitlement.insert(), store.row_of(made))
     _tell(tx, actor, "created", None, made)
@@ -171,7 +171,7 @@ def end_entitlement(tx: Tx, actor: Actor, old: Entitlement, reason: str | None) 
         return old
     new = msgspec.structs.replace(old, revoked_at=tx.now_us)
     if old.bucket is not None and old.source_kind != "plan":
-        close_limit(tx, old.bucket)
+        close_limit(tx, old)
     return _write(tx, actor, "revoked", old, new, reason=reason)
 
 

@@ -35,7 +35,10 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
             return True
         if any(source.bucket in (one.bucket, one.overage_bucket) for one in self.quotas):
             return True
-        return any(one.id == source.origin for one in self.entitlements)
+        # An entitlement whose limit has come or gone has an older bucket for its history.
+        return any(
+            one.id == source.origin and one.bucket == source.bucket for one in self.entitlements
+        )
 
 
 def access_of(tx: Tx, holders: Sequence[str]) -> Access:

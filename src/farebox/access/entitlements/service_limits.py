@@ -10,6 +10,7 @@ import msgspec
 from farebox.access.buckets.service import create_bucket
 from farebox.access.entitlements.model import Consumption, Entitlement
 from farebox.access.subscriptions.service_ledger import close_bucket, standing_of, void_used
+from farebox.kernel.amounts import MAX_AMOUNT
 from farebox.ledger.model import Grant
 from farebox.ledger.service import Ledger, request
 from farebox.platform.model import Actor
@@ -20,8 +21,14 @@ PRIORITY = -1
 """What is included is drawn before what was bought."""
 
 
-def open_limit(tx: Tx, actor: Actor, one: Entitlement) -> int:
-    """Make the bucket of an entitlement's limit and return it."""
+def open_limit(tx: Tx, actor: Actor, one: Entitlement) -> int | None:
+    """Make the bucket of an entitlement's limit and return it.
+
+    A right to a product without a limit gets one that never runs out, so that what is used of it
+    is counted; another right without a limit needs none.
+    """
+    if one.limit is None and one.kind != "product":
+        return None
     if one.kind == "product":
         bucket = create_bucket(
             tx,
@@ -32,6 +39,8 @@ def open_limit(tx: Tx, actor: Actor, one: Entitlement) -> int:
             priority=PRIORITY,
             label="entitlement",
             origin=one.id,
+            credit_limit=MAX_AMOUNT if one.limit is None else 0,
+            overage=one.limit is None,
         ).id
     else:
         bucket = _ledger.open_bucket(tx, _ledger.open_asset(tx, f"right:{one.key}"))
@@ -42,23 +51,26 @@ def open_limit(tx: Tx, actor: Actor, one: Entitlement) -> int:
 def reset_limit(tx: Tx, actor: Actor, old: Entitlement, new: Entitlement) -> Entitlement:
     """Let an entitlement's bucket follow a new limit; what was used counts against it.
 
-    None is no limit any more: the bucket is closed and stays for its history.
+    A bucket with a limit and one without are two: the one of before stays for its history.
     """
-    if old.bucket is None:
+    if new.limit is None:
+        new = msgspec.structs.replace(new, period=None)
+    if old.bucket is None or old.limit is None:
         return msgspec.structs.replace(new, bucket=open_limit(tx, actor, new))
     used = consumption_of(tx, old)
-    close_limit(tx, old.bucket)
+    close_limit(tx, old)
     if new.limit is None:
-        return msgspec.structs.replace(new, bucket=None, period=None)
+        return msgspec.structs.replace(new, bucket=open_limit(tx, actor, new))
     _fill(tx, old.bucket, new)
     if used is not None:
         void_used(tx, old.bucket, used.used)
     return new
 
 
-def close_limit(tx: Tx, bucket: int) -> None:
-    """Let nothing more be drawn under a limit."""
-    close_bucket(tx, bucket)
+def close_limit(tx: Tx, one: Entitlement) -> None:
+    """Let nothing more be drawn under an entitlement's limit."""
+    if one.bucket is not None and one.limit is not None:
+        close_bucket(tx, one.bucket)
 
 
 def consumption_of(tx: Tx, one: Entitlement) -> Consumption | None:
