@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import in_process, machine, on_postgres, over_http, report, search, waiting
+from bench import in_process, machine, metering, on_postgres, over_http, report, search, waiting
 from bench.model import FULL, QUICK, NotMeasured, Row, Sizes, Wrong
 from bench.promises import FIGURES, measured, promised
 from bench.rounds import say
@@ -35,6 +35,7 @@ _MEASURES: Mapping[str, Callable[[Stage], list[Row]]] = {
     "postgres": on_postgres.postgres,
     "two-workers": waiting.two_workers,
     "search": search.search,
+    "usage": metering.usage,
 }
 
 

@@ -38,7 +38,7 @@ from farebox.wiring.settings import Settings
 FEATURE: Final = "hd"
 PLAN: Final = "everything"
 _PLENTY: Final = 1_000_000
-_ADMIN_KEY: Final = "bench-0123456789abcdef0123456789abcdef"
+ADMIN_KEY: Final = "bench-0123456789abcdef0123456789abcdef"
 _IDENTITIES: Final = "bench.json"
 _DATABASE: Final = "access.db"
 _READY_SECONDS: Final = 30.0
@@ -81,7 +81,7 @@ class Farebox(msgspec.Struct, frozen=True, kw_only=True):
         whole = kind in {"everything", "look"}
         consumers = self.identities.consumers if group is None else self.identities.members
         consumers = self.identities.subscribers if whole else consumers
-        headers = {"Authorization": f"Bearer {_ADMIN_KEY}"}
+        headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
         if kind == "keys":
             headers["Idempotency-Key"] = KEY_MARK.decode()
         mode = "check" if kind in {"check", "look"} else "consume"
@@ -101,7 +101,7 @@ class Farebox(msgspec.Struct, frozen=True, kw_only=True):
 
 def prepare(data: Path, *, consumers: int) -> None:
     """Make a data folder with consumers that have a bucket each, and as many members of a group."""
-    settings = Settings(data=str(data), admin_key=_ADMIN_KEY)
+    settings = Settings(data=str(data), admin_key=ADMIN_KEY)
     prepare_database(settings, lambda _: None)
     database = open_database("access", settings.database_url, SystemClock())
     try:
@@ -199,7 +199,7 @@ def serving(data: Path, *, workers: int = 1) -> Iterator[Farebox]:
         "FAREBOX_HOST": "127.0.0.1",
         "FAREBOX_PORT": str(port),
         "FAREBOX_WORKERS": str(workers),
-        "FAREBOX_ADMIN_KEY": _ADMIN_KEY,
+        "FAREBOXADMIN_KEY": ADMIN_KEY,
         "FAREBOX_LOG_LEVEL": "warning",
     }
     command = [str(Path(sys.executable).with_name("farebox")), "serve"]

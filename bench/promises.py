@@ -162,6 +162,13 @@ _ROWS: Final = (
         aim=100,
     ),
     Row(
+        figure="usage",
+        what="usage events through the batch route, 10,000 a request, one connection",
+        unit="/s",
+        peer_name="raw SQLite insert of the same records",
+        judged=Judged.NOTHING,
+    ),
+    Row(
         figure="lease",
         what="lease at the edge, decision in process, p50",
         unit="us",

@@ -38,9 +38,10 @@ class AccessLoops:
         lease = Lease(database, LEASE)
         relays = [Relay(database, sender, lease=lease) for sender in transports.senders]
         woken: list[Worker] = [inbox, *relays, *transports.workers]
+        grace_us = settings.usage_grace_seconds * SECOND_US
         due: list[Worker] = [
-            Rollups(database),
-            Periods(database),
+            Rollups(database, grace_us=grace_us),
+            Periods(database, grace_us=grace_us),
             DueSubscriptions(database),
             RentalReminders(database),
         ]

@@ -17,6 +17,7 @@ from farebox.http.deps import Services as HttpServices
 from farebox.http.hot import hot_routes
 from farebox.http.metrics import Metrics
 from farebox.http.rsgi import Application
+from farebox.kernel.clock import SECOND_US
 from farebox.kernel.refusals import SettingsRefused
 from farebox.wiring.child_process import ChildProcess
 from farebox.wiring.ledger_process import LedgerProcess, settle_memory
@@ -47,6 +48,7 @@ class _Worker(Application):
             issuer=services.settings.issuer,
             metrics=Metrics(),
             private_webhooks=services.settings.private_webhooks,
+            usage_grace_us=services.settings.usage_grace_seconds * SECOND_US,
             test_clock=services.settings.test_clock,
         )
         super().__init__(create_app(over), hot_routes(services.decider))

@@ -38,6 +38,7 @@ _MUST_BE: Final = {
     "keep_audit_days": "a whole number of days from 1 to 36500",
     "test_clock": "true or false",
     "private_webhooks": "true or false",
+    "usage_grace_seconds": "a whole number of seconds from 0 to 2592000",
     "nats_url": "nats:// or tls:// and the address of a server, several with commas",
     "nats_stream": "1 to 64 letters, digits, - and _",
     "nats_prefix": "words of letters, digits, - and _ with dots between",
@@ -78,6 +79,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     without one the first start generates a key and prints it once. `public_url` is what access
     keys name as their issuer. `test_clock` lets an admin move the time on: never in production.
     `private_webhooks` lets webhooks go to addresses of one's own network, and by plain HTTP.
+    `usage_grace_seconds` is how long after its end a period stays open for late usage reports.
     `nats_*` and `aws_*` are the transports of events; docs/transports.md tells them.
     `pepper` (at least 32 characters) is what credentials are hashed under; without one the database
     keeps its own. `pepper_old` is the one before, while it is being replaced. `keep_*_days` is how
@@ -99,6 +101,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keep_events_days: Days | None = 400
     test_clock: bool = False
     private_webhooks: bool = False
+    usage_grace_seconds: Annotated[int, Meta(ge=0, le=2_592_000)] = 3_600
     nats_url: _NatsUrl | None = None
     nats_stream: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,64}\Z")] = "FAREBOX"
     nats_prefix: _NatsPrefix = "farebox.events"

@@ -66,7 +66,8 @@ def _terms_of(one: Subscription, plan: Plan | None, since: int) -> Terms:
     for quota in plan.quotas if plan is not None else ():
         if quota.anchor == "calendar":
             return Terms(since, "month", 1, _month_anchor(quota.zone), quota.zone)
-    anchor = since if one.anchor_at is None else one.anchor_at
+    assert one.started_at is not None
+    anchor = one.started_at if one.anchor_at is None else one.anchor_at
     return Terms(since, one.period_unit, one.period_count, anchor, "UTC")
 
 
