@@ -34,9 +34,9 @@ from farebox.ledger.reading import as_of, bucket_view
 from farebox.ledger.service import Ledger, request
 from farebox.storage import Database
 from tests.properties import requests
-from tests.properties.model import FOREVER, Plan, Pot
+from tests.properties.model import FOREVER, Answer, Plan, Pot
 from tests.properties.model import Lot as ModelLot
-from tests.properties.model_commands import Answer, Model
+from tests.properties.model_commands import Model
 from tests.properties.tables import Tables, broken, read_tables, sink_balances
 from tests.support.engines import Engine
 

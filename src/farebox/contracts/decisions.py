@@ -53,8 +53,8 @@ class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Ask whether a consumer may use a product, and take or reserve it in the same step.
 
     `check` moves nothing, `consume` debits, `reserve` makes a hold for `capture` or `release`. What
-    is asked for is a `product`, the right to a `feature` or an `item`, or several of these, and then
-    all must be given; without a product there is nothing to draw, so only `check` asks that. An
+    is asked for is a `product`, the right to a `feature` or an `item`, or several of these; then
+    all must be given. Without a product there is nothing to draw, so only `check` asks that. An
     operator names `consumer` or `credential`, never both; a consumer who calls with an own
     credential gives neither. `quantity` null means everything available and is for `reserve` with
     `at_most`. `at_most` takes what is there, up to `quantity`. `ttl_seconds`, `on_expiry` and
