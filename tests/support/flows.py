@@ -27,7 +27,8 @@ from farebox.events.transports.in_process import DatabaseLog
 from farebox.http.app import App
 from farebox.http.auth import Lookup
 from farebox.kernel.clock import SECOND_US, ManualClock, parse_time
-from farebox.platform.model import Role
+from farebox.platform.model import SYSTEM, Role
+from farebox.platform.service_test_clock import catch_up_with
 from farebox.storage import Database, Tx
 from farebox.wiring.loops import PATIENCE_US
 from farebox.workers.loops import Worker
@@ -61,6 +62,11 @@ def _app() -> App:
     return app_over_nothing()
 
 
+def follow_clock(tx: Tx, event: Event) -> None:
+    """Let billing's time be access's, whose test clock was moved."""
+    catch_up_with(tx, SYSTEM, event.data["offsetUs"])
+
+
 class Billing:
     """The service with the money: tells by its outbox, hears access's log by its inbox."""
 
@@ -68,7 +74,8 @@ class Billing:
         self.database = database
         self._heard: list[Event] = []
         log = DatabaseLog(access, name="access", reader="billing")
-        self._inbox = Inbox(database, {(SOURCE, type_): self._note for type_ in HEARD})
+        handlers = {(SOURCE, type_): self._note for type_ in HEARD}
+        self._inbox = Inbox(database, {**handlers, (SOURCE, "test_clock.moved"): follow_clock})
         self.workers: tuple[Worker, ...] = (Reader(log, self._inbox), self._inbox)
 
     def _note(self, tx: Tx, event: Event) -> None:
