@@ -241,3 +241,16 @@ def test_an_unheard_of_subscription_is_set_aside_and_holds_up_nobody_else(flows,
     [letter] = flows.admin.get("/v1/dead-letters")["items"]
     assert (letter["event"]["subject"], letter["tries"]) == ("sub_nobody", 3)
     assert "SubscriptionUnknown" in letter["error"]
+
+
+def test_what_changes_of_a_consumer_is_told_in_source_002s_words(flows, ada):
+    flows.settle()
+    flows.admin.patch(f"/v1/consumers/{ada.id}", {"name": "Ada Lovelace"})
+    flows.admin.post(f"/v1/consumers/{ada.id}/suspend", params={"reason": "asked by the bank"})
+    flows.settle()
+    _, renamed, suspended = flows.billing.told("consumer.updated")
+    assert (renamed["consumerId"], renamed["changes"]) == (ada.id, {"name": "Ada Lovelace"})
+    assert (suspended["consumerId"], suspended["changes"]) == (ada.id, {"state": "suspended"})
+    [told] = flows.billing.told("access.suspended")
+    assert (told["consumerId"], told["reason"]) == (ada.id, "asked by the bank")
+    assert flows.decide(ada, API)["code"] == "consumer_suspended"

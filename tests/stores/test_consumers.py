@@ -118,7 +118,8 @@ def test_a_suspension_is_told_audited_and_advances_the_revision_once(database):
         "access.suspended",
     ]
     assert told(database)[1][1]["state"] == "suspended"
-    assert told(database)[2][1] == {"consumer": made.id, "reason": "asked for by phone"}
+    why = {"consumer": made.id, "consumerId": made.id, "reason": "asked for by phone"}
+    assert told(database)[2][1] == why
     log = run(database, audit.list_audit, subject=made.id).items
     assert [entry.action for entry in log] == ["consumer.suspended", "consumer.created"]
     assert msgspec.json.decode(log[0].before or "")["state"] == "active"

@@ -142,7 +142,7 @@ def suspend_consumer(tx: Tx, actor: Actor, consumer_id: str) -> Consumer:
     new = msgspec.structs.replace(old, state="suspended")
     _ledger.advance_revision(tx, old.id)
     _change(tx, actor, "consumer.suspended", old, new)
-    why = {"consumer": old.id, "reason": actor.reason}
+    why = {"consumer": old.id, "consumerId": old.id, "reason": actor.reason}
     publish(tx, type="access.suspended", subject=old.id, data=why)
     return new
 
@@ -203,7 +203,7 @@ def _change(tx: Tx, actor: Actor, action: str, old: Consumer, new: Consumer) -> 
     here = store.consumer.c.id == old.id
     tx.run(store.consumer.update().where(here).values(store.row_of(new)))
     record(tx, actor, action, old.id, before=old, after=new)
-    _tell(tx, new)
+    _tell(tx, new, old)
     return new
 
 
@@ -211,6 +211,7 @@ def facts_of(consumer: Consumer) -> dict[str, Any]:
     """Return what copies of a consumer hold. Its identity at the issuer stays here."""
     return {
         "consumer": consumer.id,
+        "consumerId": consumer.id,
         "name": consumer.name,
         "state": consumer.state,
         "owner": consumer.owner,
@@ -219,5 +220,10 @@ def facts_of(consumer: Consumer) -> dict[str, Any]:
     }
 
 
-def _tell(tx: Tx, consumer: Consumer) -> None:
-    publish(tx, type="consumer.updated", subject=consumer.id, data=facts_of(consumer))
+def _tell(tx: Tx, consumer: Consumer, before: Consumer | None = None) -> None:
+    """Tell how a consumer stands, and what of it is new (`consumerId`, `changes`: source 002)."""
+    facts = facts_of(consumer)
+    known = {} if before is None else facts_of(before)
+    changes = {name: value for name, value in facts.items() if (name, value) not in known.items()}
+    data = {**facts, "changes": changes}
+    publish(tx, type="consumer.updated", subject=consumer.id, data=data)
