@@ -3,7 +3,7 @@
 A context is a folder under a service: `farebox.access.consumers`. Its files are of four kinds,
 and an import between them goes down, never up:
 
-    service, service_consume, ... > store > rules > model
+    service, service_consume, ... > store > rules, rules_tax, ... > model, model_tax, ...
 
 From another context, service files take `service*` and `model`; the other kinds take `model`
 only. A store, in a context or elsewhere (`farebox.platform.store`), belongs to its own package:
@@ -11,7 +11,8 @@ in a context to its service files alone. The folder `flows` is above the context
 any name, so only the rule about stores applies to it.
 
 import-linter's layers could say the order for four fixed names, but not for `service_*`, and no
-wildcard of it ties a store to the service of the same folder.
+wildcard of it ties a store to the service of the same folder. Nor does one name `rules_*`: so the
+contracts about rules and models are a kind of their own too, which finds these files itself.
 """
 
 from dataclasses import dataclass
@@ -19,8 +20,11 @@ from itertools import product
 
 from grimp import ImportGraph
 from importlinter import Contract, ContractCheck, fields, output
+from importlinter.contracts.forbidden import ForbiddenContract
+from importlinter.domain.imports import ModuleExpression
 
 ORDER = ("model", "rules", "store", "service")
+SPLIT = {"model", "rules", "service", "store"}
 TAKEN_FROM_OTHERS = {"service": {"service", "model"}}
 
 
@@ -37,7 +41,7 @@ def kind_of(module: str) -> str:
     """Return the kind of file: `service` for `farebox.access.usage.service_report`."""
     stem = module.rpartition(".")[2]
     head = stem.partition("_")[0]
-    return head if head in {"service", "store"} else stem
+    return head if head in SPLIT else stem
 
 
 def place_of(module: str, services: frozenset[str]) -> Place:
@@ -104,3 +108,24 @@ class ContextFilesContract(Contract):
         for line in check.metadata["objections"]:
             output.print_error(f"-   {line}", bold=False)
         output.new_line()
+
+
+class GivenToRulesContract(ForbiddenContract):
+    """Forbid modules to the named sources and to every file of rules or of a model.
+
+    In a folder of its own kind of files (`farebox.ledger`, `farebox.storage`) a name that begins
+    so is bound as well: what is called rules is pure wherever it stands.
+    """
+
+    type_name = "given_to_rules"
+
+    def check(self, graph: ImportGraph, verbose: bool) -> ContractCheck:  # noqa: FBT001 (import-linter's signature)
+        """Return every chain of imports that leads from a rule to what it may not know."""
+        roots: tuple[str, ...] = tuple(self.session_options["root_packages"])
+        found = {
+            ModuleExpression(module)
+            for module in graph.modules
+            if module.partition(".")[0] in roots and kind_of(module) in {"model", "rules"}
+        }
+        self.source_modules = found | set(self.source_modules)  # type: ignore[call-overload]
+        return super().check(graph, verbose)

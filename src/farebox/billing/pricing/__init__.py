@@ -1,0 +1,1 @@
+"""What something costs: charge models, commitments, proration, discounts, tax, currencies."""
