@@ -1,28 +1,19 @@
 """The tables of redeemed access keys, of rate limits, and of the processes that share them."""
 
+from typing import Any
+
 import sqlalchemy as sa
 
 metadata = sa.MetaData()
-redemption = sa.Table(
-    "redemption",
-    metadata,
-    sa.Column("operation", sa.BigInteger),
-    sa.Column("at", sa.BigInteger),
-    sa.Column("redeemed_by", sa.Text),
+
+
+def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
+    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
+
+
+_INT, _TEXT = sa.BigInteger, sa.Text
+redemption = _table("redemption", operation=_INT, at=_INT, redeemed_by=_TEXT)
+own_rate_limit = _table(
+    "own_rate_limit", subject=_TEXT, place=_INT, product=_TEXT, most=_INT, seconds=_INT, burst=_INT
 )
-own_rate_limit = sa.Table(
-    "own_rate_limit",
-    metadata,
-    sa.Column("subject", sa.Text),
-    sa.Column("place", sa.BigInteger),
-    sa.Column("product", sa.Text),
-    sa.Column("most", sa.BigInteger),
-    sa.Column("seconds", sa.BigInteger),
-    sa.Column("burst", sa.BigInteger),
-)
-live_process = sa.Table(
-    "live_process",
-    metadata,
-    sa.Column("id", sa.Text),
-    sa.Column("seen_at", sa.BigInteger),
-)
+live_process = _table("live_process", id=_TEXT, seen_at=_INT)
