@@ -67,8 +67,8 @@ def open_database_at(engine: Engine, clock: ManualClock) -> Iterator[OpenAt]:
     """Return a function that opens a URL (as another process would); all are closed at the end."""
     opened: list[Database] = []
 
-    def open_at(url: str, of_clock: Clock | None = None) -> Database:
-        opened.append(engine.open(url, of_clock or clock))
+    def open_at(url: str, of_clock: Clock | None = None, name: str = "access") -> Database:
+        opened.append(engine.open(url, of_clock or clock, name))
         return opened[-1]
 
     yield open_at

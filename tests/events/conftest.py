@@ -29,4 +29,4 @@ def other_url(engine: Engine) -> Iterator[str]:
 @pytest.fixture
 def other(other_url: str, open_database_at: Callable[..., Database]) -> Database:
     """Return the database of another service."""
-    return open_database_at(other_url)
+    return open_database_at(other_url, name="billing")

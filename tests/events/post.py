@@ -74,7 +74,7 @@ def tell(database: Database, subject: str, count: int = 1, *, type: str = PAID) 
     """Publish events as billing, each in a transaction of its own; returns their ids."""
 
     def one(tx: Tx) -> str:
-        return publish(tx, type=type, subject=subject, data={}, source=BILLING).id
+        return publish(tx, type=type, subject=subject, data={}).id
 
     return [database.run(one) for _ in range(count)]
 

@@ -27,9 +27,7 @@ def facts(tx):
 
 @pytest.fixture
 def log(other):
-    return DatabaseLog(
-        other, name="billing", reader="access", providers={"subs": facts}, source=BILLING
-    )
+    return DatabaseLog(other, name="billing", reader="access", providers={"subs": facts})
 
 
 @pytest.fixture

@@ -40,6 +40,6 @@ def billing_url(engine) -> Iterator[str]:
 @pytest.fixture
 def flows(database, billing_url, open_database_at, clock) -> Iterator[Flows]:
     """Return access over HTTP with billing beside it; the books are proved at the end."""
-    with flows_over(database, open_database_at(billing_url), clock) as made:
+    with flows_over(database, open_database_at(billing_url, name="billing"), clock) as made:
         yield made
     assert faults(database) == []

@@ -5,7 +5,7 @@ import signal
 import httpx2
 import pytest
 
-from farebox.access.flows.handlers import BILLING, HANDLERS
+from farebox.access.flows.handlers import HANDLERS
 from farebox.events.inbox import Inbox
 from farebox.events.reader import Reader
 from farebox.events.transports.in_process import DatabaseLog
@@ -88,7 +88,7 @@ class Beside:
 
     def __init__(self, access, billing):
         self.billing = Billing(billing, access)
-        log = DatabaseLog(billing, name="billing", reader="access", source=BILLING)
+        log = DatabaseLog(billing, name="billing", reader="access")
         # It only stores: the server applies.
         self._reader = Reader(log, Inbox(access, HANDLERS, patience_us=PATIENCE_US))
 
@@ -116,7 +116,8 @@ def opened(open_database_at, empty_url, billing_url):
     """Return a function that opens both sides' databases as the server has set their clocks."""
 
     def beside():
-        access, billing = (open_database_at(url, SystemClock()) for url in (empty_url, billing_url))
+        access = open_database_at(empty_url, SystemClock())
+        billing = open_database_at(billing_url, SystemClock(), name="billing")
         run(billing, settle_test_clock, wanted=True)
         for database in (access, billing):
             follow_test_clock(database)

@@ -79,7 +79,8 @@ def travel(link: Link, *, urls: list[str], folder: str, number: int, at: int) ->
     """
     clock = ManualClock(BASE_US + number * 30 * SECOND_US)
     statements = Statements()
-    teller, reader = (open_database("events", url, clock) for url in urls)
+    teller = open_database("billing", urls[0], clock)
+    reader = open_database("access", urls[1], clock)
 
     def handle(tx: Tx, event: Event) -> None:
         note(tx, "done", event)
@@ -107,7 +108,7 @@ def travel(link: Link, *, urls: list[str], folder: str, number: int, at: int) ->
 
 def _tell(tx: Tx, subject: str, *, fails: bool) -> None:
     data = {"fails": fails}
-    note(tx, "fact", publish(tx, type=PAID, subject=subject, data=data, source=BILLING))
+    note(tx, "fact", publish(tx, type=PAID, subject=subject, data=data))
 
 
 def hold_lease(link: Link, *, url: str, ttl_us: int) -> None:

@@ -17,10 +17,10 @@ from litestar.testing import TestClient
 
 from farebox.access.consumers.model import Issuer
 from farebox.access.consumers.service_tokens import TokenVerifier
-from farebox.access.flows.handlers import BILLING, HANDLERS
+from farebox.access.flows.handlers import HANDLERS
 from farebox.access.flows.remind_rentals import RentalReminders
 from farebox.events.inbox import Inbox
-from farebox.events.model import SOURCE, Event
+from farebox.events.model import Event, source_of
 from farebox.events.reader import Reader
 from farebox.events.service import publish
 from farebox.events.transports.in_process import DatabaseLog
@@ -38,6 +38,7 @@ from farebox.workers.subscriptions import DueSubscriptions
 from tests.api.conftest import Api, app_over_nothing, bearer, operator_key, rows_of, services_over
 from tests.support.services import run
 
+ACCESS: Final = source_of("access")
 BILLING_HOLDS: Final = ("events", "platform")
 """What billing's database is made of here: an outbox, an inbox, positions and a clock."""
 HEARD: Final = (
@@ -74,8 +75,8 @@ class Billing:
         self.database = database
         self._heard: list[Event] = []
         log = DatabaseLog(access, name="access", reader="billing")
-        handlers = {(SOURCE, type_): self._note for type_ in HEARD}
-        self._inbox = Inbox(database, {**handlers, (SOURCE, "test_clock.moved"): follow_clock})
+        handlers = {(ACCESS, type_): self._note for type_ in HEARD}
+        self._inbox = Inbox(database, {**handlers, (ACCESS, "test_clock.moved"): follow_clock})
         self.workers: tuple[Worker, ...] = (Reader(log, self._inbox), self._inbox)
 
     def _note(self, tx: Tx, event: Event) -> None:
@@ -83,7 +84,7 @@ class Billing:
 
     def say(self, type_: str, subject: str, **data: Any) -> Event:
         """Write an event to the outbox; access has it after `settle`."""
-        return run(self.database, publish, type=type_, subject=subject, data=data, source=BILLING)
+        return run(self.database, publish, type=type_, subject=subject, data=data)
 
     def heard(self, *types: str) -> list[Event]:
         """Return what was heard of these types, in its order."""
@@ -117,7 +118,7 @@ class Flows:
         self.billing = Billing(billing, access)
         self.admin = self.operator("admin")
         self.gateway = self.operator("edge", "provider")
-        log = DatabaseLog(billing, name="billing", reader="access", source=BILLING)
+        log = DatabaseLog(billing, name="billing", reader="access")
         self.inbox = Inbox(access, HANDLERS, patience_us=PATIENCE_US)
         self._workers: tuple[Worker, ...] = (
             Reader(log, self.inbox), self.inbox, Rollups(access), Periods(access),

@@ -7,8 +7,12 @@ import msgspec
 from farebox.kernel.refusals import Refusal
 
 SPEC_VERSION: Final = "1.0"
-SOURCE: Final = "/farebox/access"
 LARGEST_PAGE: Final = 1_000
+
+
+def source_of(service: str) -> str:
+    """Return the source under which a service of Farebox tells its events."""
+    return f"/farebox/{service}"
 
 
 class Position(msgspec.Struct, frozen=True, order=True):

@@ -10,13 +10,13 @@ from farebox.events import store
 from farebox.events.bell import BELL
 from farebox.events.model import (
     LARGEST_PAGE,
-    SOURCE,
     SPEC_VERSION,
     Event,
     Feed,
     Position,
     PositionGone,
     PositionRefused,
+    source_of,
 )
 from farebox.events.rules import checked_event
 from farebox.events.service_positions import floor_of_log
@@ -35,17 +35,17 @@ def publish(
     type: str,  # noqa: A002 - CloudEvents' word
     subject: str,
     data: dict[str, Any],
-    source: str = SOURCE,
 ) -> Event:
     """Write an event about a subject; others see it when and only when this transaction commits.
 
+    The event's source is the service whose database it is written in.
     Events of one subject are ordered: a second writer waits here until the first has committed.
     Refuses (`event_invalid`) a type or subject that not every transport can carry.
     """
     event = Event(
         specversion=SPEC_VERSION,
         id=record_id("evt"),
-        source=source,
+        source=source_of(tx.service),
         type=type,
         subject=subject,
         time=show_time(tx.now_us),

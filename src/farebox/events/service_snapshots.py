@@ -16,13 +16,13 @@ import sqlalchemy as sa
 
 from farebox.events import store
 from farebox.events.model import (
-    SOURCE,
     SPEC_VERSION,
     Event,
     Fact,
     Position,
     SnapshotKindUnknown,
     TransportDown,
+    source_of,
 )
 from farebox.events.service import end_of_log
 from farebox.kernel.clock import show_time
@@ -58,14 +58,12 @@ def kinds_of(providers: Providers, kinds: Sequence[str]) -> tuple[str, ...]:
     return tuple(kind for kind in providers if not kinds or kind in kinds)
 
 
-def write_snapshot(
-    tx: Tx, providers: Providers, kinds: Sequence[str], file: IO[bytes], *, source: str = SOURCE
-) -> None:
+def write_snapshot(tx: Tx, providers: Providers, kinds: Sequence[str], file: IO[bytes]) -> None:
     """Write how everything of these kinds stands in this reading; the file is then at its start."""
     file.write(_encode(Head(position=end_of_log(tx), kinds=tuple(kinds))) + b"\n")
     count = 0
     for kind in kinds:
-        for event in _events_of(tx, providers[kind], source):
+        for event in _events_of(tx, providers[kind]):
             file.write(_encode(event) + b"\n")
             count += 1
     file.write(_encode(End(events=count)) + b"\n")
@@ -102,12 +100,12 @@ def _read(line: bytes) -> Event:
         raise TransportDown("the snapshot is not whole") from error
 
 
-def _events_of(tx: Tx, provider: Provider, source: str) -> Iterator[Event]:
+def _events_of(tx: Tx, provider: Provider) -> Iterator[Event]:
     facts = iter(provider(tx))
     while page := list(islice(facts, AT_ONCE)):
         versions = _versions(tx, [fact.subject for fact in page])
         for fact in page:
-            yield _event_of(tx, fact, versions.get(fact.subject, 0), source)
+            yield _event_of(tx, fact, versions.get(fact.subject, 0))
 
 
 def _versions(tx: Tx, subjects: Sequence[str]) -> dict[str, int]:
@@ -116,13 +114,13 @@ def _versions(tx: Tx, subjects: Sequence[str]) -> dict[str, int]:
     return {row.subject: row.version for row in rows}
 
 
-def _event_of(tx: Tx, fact: Fact, version: int, source: str) -> Event:
+def _event_of(tx: Tx, fact: Fact, version: int) -> Event:
     # The same state of a subject has the same id in every snapshot, so it is stored once.
     name = f"{fact.type}\n{fact.subject}\n{version}".encode()
     return Event(
         specversion=SPEC_VERSION,
         id=f"snp_{hashlib.blake2b(name, digest_size=16).hexdigest()}",
-        source=source,
+        source=source_of(tx.service),
         type=fact.type,
         subject=fact.subject,
         time=show_time(tx.now_us),

@@ -32,10 +32,14 @@ class Problem(Enum):
 
 
 class Tx(ABC):
-    """One open transaction. Whoever opened it commits by leaving its `with` block."""
+    """One open transaction. Whoever opened it commits by leaving its `with` block.
+
+    `service` is the name of the service whose database it is.
+    """
 
     def __init__(self, connection: sa.Connection, database: "Database") -> None:
         self.connection = connection
+        self.service = database.name
         self.secrets = database.secrets
         self._clock = database.clock
         self._moved_us = 0
@@ -175,7 +179,7 @@ class Tx(ABC):
 
 
 class Database(ABC):
-    """One service's own database.
+    """One service's own database; `name` is the service's.
 
     `moved_by` is a SELECT of one number, the microseconds by which every transaction's time is
     moved: a test clock's. None, as in production, costs no statement and cannot be moved.

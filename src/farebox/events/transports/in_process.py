@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
-from farebox.events.model import SOURCE, Event, Feed, Position
+from farebox.events.model import Event, Feed, Position
 from farebox.events.service import events_after, position_at
 from farebox.events.service_positions import follow, is_news_of_follower
 from farebox.events.service_snapshots import (
@@ -38,13 +38,11 @@ class DatabaseLog:
         name: str,
         reader: str,
         providers: Providers = _NONE,
-        source: str = SOURCE,
     ) -> None:
         self.name = name
         self._database = database
         self._reader = reader
         self._providers = providers
-        self._source = source
 
     def after(self, position: Position, limit: int) -> Feed:
         """Return the next events; refuses (`position_gone`) what is no longer kept."""
@@ -66,5 +64,5 @@ class DatabaseLog:
         with tempfile.SpooledTemporaryFile(max_size=IN_MEMORY) as file:
             with self._database.read() as tx:
                 wanted = kinds_of(self._providers, kinds)
-                write_snapshot(tx, self._providers, wanted, file, source=self._source)
+                write_snapshot(tx, self._providers, wanted, file)
             yield read_snapshot(file)
