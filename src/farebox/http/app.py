@@ -13,7 +13,7 @@ from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.types import Message, Scope
 
-from farebox.http import auth, errors, gate, openapi, upkeep, viewer
+from farebox.http import auth, errors, gate, gateways, openapi, upkeep, viewer
 from farebox.http.deps import Services, provide_command, provide_desk, provide_services
 from farebox.http.roles import PUBLIC, ROLES
 from farebox.http.routes import HANDLERS, test_clock
@@ -58,10 +58,16 @@ class App(Litestar):
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id.decode()):
+            services: Services = self.state.services
+            address = gateways.gate_of(scope["path"])
             try:
-                await super().__call__(scope, receive, send_with_headers)
+                if address is None:
+                    await super().__call__(scope, receive, send_with_headers)
+                else:
+                    scope["path_template"] = address
+                    keeper, metrics = services.gatekeeper, services.metrics
+                    await gateways.answer_asgi(keeper, metrics, address, scope, send_with_headers)
             finally:
-                services: Services = self.state.services
                 services.metrics.answered(
                     method=method,
                     route=scope.get("path_template") or "unknown",

@@ -7,10 +7,14 @@ transaction is ever open on the event loop.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
 from litestar import Request
 
+from farebox.access.flows.asks import Standing
+from farebox.access.flows.callers import Caller
+from farebox.access.flows.visit import Gatekeeper
 from farebox.access.usage.model import GRACE_US
 from farebox.contracts.decisions import (
     CaptureRequest,
@@ -54,6 +58,16 @@ class Decisions(Protocol):
         """Give a hold back."""
         ...
 
+    async def caller(self, shown: str) -> Caller:
+        """Return whose credential this is."""
+        ...
+
+    async def standing(
+        self, consumer: str, credential: str | None, product: str | None
+    ) -> Standing | None:
+        """Return what is known of a consumer besides a decision."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
@@ -77,6 +91,11 @@ class Services:
     private_webhooks: bool = False
     usage_grace_us: int = GRACE_US
     test_clock: bool = False
+
+    @cached_property
+    def gatekeeper(self) -> Gatekeeper:
+        """Return who answers gateways, with the routes that this process remembers."""
+        return Gatekeeper(self.database, self.decisions)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,6 +27,7 @@ STATUS: Final[Mapping[str, int]] = {
     "token_key_unknown": 401,
     "access_key_invalid": 403,
     "role_missing": 403,
+    "gateway_unknown": 401,
     "route_unknown": 404,
     "method_not_allowed": 405,
     "body_too_large": 413,
@@ -56,6 +57,7 @@ STATUS: Final[Mapping[str, int]] = {
     "credential_unknown": 404,
     "cursor_unknown": 404,
     "dead_letter_unknown": 404,
+    "edge_route_unknown": 404,
     "grant_unknown": 404,
     "group_unknown": 404,
     "hold_unknown": 404,
@@ -97,6 +99,8 @@ STATUS: Final[Mapping[str, int]] = {
     "already_redeemed": 409,
     "already_subscribed": 409,
     "entitlement_of_plan": 409,
+    "edge_route_taken": 409,
+    "too_many_edge_routes": 409,
     "event_id_reused": 409,
     "event_refused": 409,
     "holder_ambiguous": 409,
@@ -163,8 +167,14 @@ STATUS: Final[Mapping[str, int]] = {
     "over_capture": 402,
     "bucket_frozen": 403,
     "consumer_suspended": 403,
+    "feature_not_in_plan": 403,
+    "not_entitled": 403,
+    "scope_missing": 403,
+    "quota_exceeded": 429,
+    "rate_limited": 429,
     # Not now: the same request may be sent again.
     "bucket_fault": 503,
+    "decision_unavailable": 503,
     "clock_jump": 503,
     "stale": 503,
     "lease_lost": 503,
@@ -195,8 +205,25 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "operation_unknown": "There is no such operation.",
     "over_capture": "More than was held cannot be captured.",
     "reversal_exceeds": "More than was taken cannot be given back.",
+    "credential_ambiguous": "The request shows two credentials; one is enough.",
+    "credential_invalid": "The credential is unknown, expired or revoked.",
+    "credential_missing": "This address needs a key: Authorization: Bearer, or X-API-Key.",
+    "decision_unavailable": "This cannot be decided now; the same request may be sent again.",
+    "feature_not_in_plan": "The plan does not bring this feature.",
+    "not_entitled": "There is no right to this.",
+    "quota_exceeded": "The quota of this period is used up.",
+    "rate_limited": "There were too many calls in this time.",
+    "scope_missing": "The key is not good for this.",
     "stale": "What was known of the caller has just changed; send the same request again.",
 }
+
+# At a gateway the caller's own address is what is asked about, and most codes are denials.
+_AT_GATEWAYS: Final[Mapping[str, int]] = {
+    "route_unknown": 403,
+    "no_bucket": 403,
+    "subscription_pending_payment": 402,
+}
+_DENIALS: Final = frozenset({401, 402, 403, 429, 503})
 
 _HEADERS: Final[Mapping[int, tuple[tuple[str, str], ...]]] = {
     401: (("WWW-Authenticate", 'Bearer realm="farebox"'),),
@@ -207,6 +234,17 @@ _HEADERS: Final[Mapping[int, tuple[tuple[str, str], ...]]] = {
 def status_of(code: str) -> int:
     """Return the status of a code; 500 for one that the table does not know."""
     return STATUS.get(code, 500)
+
+
+def status_at_gateway(code: str) -> int:
+    """Return the status of a denial at a gateway: 401, 402, 403, 429, or 503 for no decision."""
+    status = _AT_GATEWAYS.get(code) or STATUS.get(code, 403)
+    return status if status in _DENIALS else 403
+
+
+def sentence_of(code: str) -> str:
+    """Return a code as a sentence."""
+    return _SENTENCES.get(code) or code.replace("_", " ").capitalize() + "."
 
 
 def headers_of(status: int) -> tuple[tuple[str, str], ...]:

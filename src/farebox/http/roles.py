@@ -52,6 +52,12 @@ ROLES: Final[Mapping[str, Entry]] = {
     "setRateLimitsOfConsumer": Entry(Permission.CONSUMERS),
     "readRateLimitsOfKey": Entry(Permission.KEYS),
     "setRateLimitsOfKey": Entry(Permission.KEYS),
+    # Gateways. What they ask themselves is not here: it takes every method (http/gateways.py).
+    "createEdgeRoute": Entry(Permission.GATEWAYS),
+    "listEdgeRoutes": _READ,
+    "readEdgeRoute": _READ,
+    "replaceEdgeRoute": Entry(Permission.GATEWAYS),
+    "removeEdgeRoute": Entry(Permission.GATEWAYS),
     # Groups.
     "createGroup": Entry(Permission.GROUPS),
     "listGroups": _READ,

@@ -59,6 +59,7 @@ class Permission(StrEnum):
     SECRETS = "secrets"
     WEBHOOKS = "webhooks"
     DEAD_LETTERS = "dead_letters"
+    GATEWAYS = "gateways"
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

@@ -37,7 +37,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
         Permission.READ, Permission.PRODUCTS, Permission.CONSUMERS, Permission.SUSPEND,
         Permission.KEYS, Permission.GROUPS, Permission.BUCKETS, Permission.GRANT,
         Permission.PLANS, Permission.DECIDE, Permission.SUBSCRIPTIONS, Permission.ENTITLEMENTS,
-        Permission.READ_ITEMS,
+        Permission.READ_ITEMS, Permission.GATEWAYS,
     }),
     "provider": _DECIDER | {Permission.REDEEM, Permission.INTROSPECT},
     "edge": _DECIDER,

@@ -128,6 +128,8 @@ def update_consumer(
         name=old.name if name is None else checked_text(name, "a name", longest=LONGEST_NAME),
         metadata=old.metadata if metadata is None else checked_metadata(metadata),
     )
+    if new.name != old.name:
+        _ledger.advance_revision(tx, old.id)  # backends are told it with each decision
     return _change(tx, actor, "consumer.updated", old, new)
 
 

@@ -63,7 +63,8 @@ class SubjectState(msgspec.Struct, frozen=True, kw_only=True):
     them. `features` have the values that plans and entitlements give them, `items` are what the
     consumer is entitled to. `closed` names, by product or feature, why a subscription that would
     bring it gives no access. `guards` are the subjects whose change makes this state old, with the
-    revisions that were read before everything else; at `until` it grows old by itself.
+    revisions that were read before everything else; at `until` it grows old by itself. `name`,
+    `subject` (the issuer's) and `groups` are how backends may know the consumer.
     """
 
     consumer: str
@@ -76,6 +77,9 @@ class SubjectState(msgspec.Struct, frozen=True, kw_only=True):
     items: frozenset[str] = frozenset()
     closed: dict[str, str] = msgspec.field(default_factory=dict)
     rates: tuple[Rate, ...] = ()
+    name: str = ""
+    subject: str | None = None
+    groups: tuple[str, ...] = ()
 
 
 class UsageRequest(msgspec.Struct, frozen=True, kw_only=True):

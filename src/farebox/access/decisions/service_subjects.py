@@ -72,6 +72,9 @@ def _state(
         items=frozenset(one.key for one in access.entitlements if one.kind == "item"),
         closed=_closed(access.subscriptions, plans),
         rates=_rates(tx, drawer, access.subscriptions, plans),
+        name=consumer.name,
+        subject=consumer.subject,
+        groups=groups,
     )
 
 

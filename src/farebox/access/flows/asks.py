@@ -68,6 +68,18 @@ class Subject(msgspec.Struct, frozen=True):
     limits: dict[int, tuple[int, datetime | None]]
 
 
+class Standing(msgspec.Struct, frozen=True):
+    """A consumer beside a decision: state, the id of the key shown, and each limit of its rate.
+
+    A rate comes with the calls that it admits now, and the microseconds until the next one is
+    admitted or, where some are, until as many as ever are.
+    """
+
+    state: SubjectState
+    key_id: str | None
+    rates: tuple[tuple[Rate, int, int], ...]
+
+
 def subject_of(state: SubjectState) -> Subject:
     """Prepare a consumer's state."""
     sources = {

@@ -50,6 +50,7 @@ class Caller(msgspec.Struct, frozen=True):
     expires_at: int
     scopes: frozenset[str] | None = None
     rates: tuple[Rate, ...] = ()
+    key_id: str | None = None
 
 
 class Callers:
@@ -98,6 +99,7 @@ class Callers:
             speaks=found.kind == "operator" and decides,
             scopes=found.scopes,
             rates=rates,
+            key_id=found.key_id,
             expires_at=FOREVER if found.expires_at is None else found.expires_at,
         )
         return made

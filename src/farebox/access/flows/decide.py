@@ -20,6 +20,7 @@ from farebox.access.decisions.service_subjects import load_subject
 from farebox.access.flows.asks import (
     ConsumerUnknown,
     NotAllowed,
+    Standing,
     Subject,
     checked_ask,
     command_of,
@@ -150,6 +151,26 @@ class Decider:
         except CredentialInvalid:
             return None
         return holder if holder.kind == "consumer" else None
+
+    async def caller(self, shown: str) -> Caller:
+        """Return whose credential this is; refuses (`credential_invalid`) what is not known."""
+        return self.callers.known(shown) or await self.callers.find(shown)
+
+    async def standing(
+        self, consumer: str, credential: str | None, product: str | None
+    ) -> Standing | None:
+        """Return what is known of a consumer besides a decision; None for an unknown one.
+
+        It is told, never decided from: it may be older than the next decision.
+        """
+        subject = self._subjects.get(consumer) or await self._load_subject(consumer)
+        if subject is None:
+            return None
+        holder = None if credential is None else await self.caller(credential)
+        rates = tuple(
+            (rate, *self.rates.left(rate)) for rate in rates_for(subject, holder, product)
+        )
+        return Standing(subject.state, None if holder is None else holder.key_id, rates)
 
     async def _load_subject(self, consumer: str) -> Subject | None:
         state = await asyncio.to_thread(self._read_subject, consumer) if consumer else None

@@ -64,6 +64,19 @@ class RateCounter:
             self._arrivals.update(passed)
         return longest
 
+    def left(self, rate: Rate) -> tuple[int, int]:
+        """Return how many calls a limit admits at once now, and when (in microseconds) one or all.
+
+        Where none is admitted it is the time until the next one is; otherwise the time until as
+        many as ever are.
+        """
+        now = self._now()
+        interval = -(-rate.seconds * SECOND_US * self.share // rate.most)
+        burst = max(rate.burst // self.share, 1)
+        ahead = max(self._arrivals.get(rate.key, 0) - now, 0)
+        calls = max((burst * interval - ahead) // interval, 0)
+        return calls, ahead if calls else ahead - (burst - 1) * interval
+
     def _drop_idle(self, now: int) -> None:
         """Forget who may call at once again: that is what an unknown one may."""
         self._arrivals = {key: at for key, at in self._arrivals.items() if at > now}

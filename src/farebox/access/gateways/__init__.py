@@ -1,0 +1,1 @@
+"""What the calls at other people's gateways use: routes from addresses to products."""
