@@ -5,6 +5,7 @@ from typing import Final
 from tests.golden.cases import Case, Strange
 from tests.golden.families.accounts import Books, Histories, Moves
 from tests.golden.families.balances import Balances
+from tests.golden.families.billing_money import MONEY
 from tests.golden.families.calls import Group, Postpaid, Shares, Units
 from tests.golden.families.grants import Grants
 from tests.golden.families.lots import Corrections, Lots
@@ -16,6 +17,7 @@ from tests.golden.families.strategies import Blocking, Sharing
 from tests.golden.families.transfers import Transfers
 from tests.golden.family import Family
 from tests.golden.stage import Stage
+from tests.golden.worked import Player, Worked
 
 FIELDS: Final = frozenset({"id", "source", "kind", "given", "steps", "expected"})
 FAMILIES: Final[tuple[type[Family], ...]] = (
@@ -40,6 +42,23 @@ KINDS: Final = frozenset({
     "two_phase_mixed", "uniqueness", "units_then_money", "unknown_session", "upper_bound", "void",
     "void_grant", "zero",
 })  # fmt: skip
+# Worked numbers of billing, each kind with its one player: those that need no ledger, and all.
+PURE: Final[dict[str, Player]] = {**MONEY}
+WORKED: Final[dict[str, Player]] = {**PURE}
+
+
+def is_pure(case: Case) -> bool:
+    """Tell whether a case is played without a ledger."""
+    return case.fault is None and "input" in case.content and case.kind in PURE
+
+
+def player_of(case: Case) -> Player | None:
+    """Return the player of a worked number, or None where the case is of steps."""
+    if case.fault is not None or "input" not in case.content:
+        return None
+    if case.kind not in WORKED:
+        raise Strange(f"{case.name}: a kind of worked number that is unknown: {case.kind!r}")
+    return WORKED[case.kind]
 
 
 def family_of(case: Case) -> type[Family]:
@@ -61,8 +80,16 @@ def family_of(case: Case) -> type[Family]:
     return found[0]
 
 
-def play(case: Case, stage: Stage) -> Family:
-    """Play a case; returns the family that did, with the rules it cited."""
-    family = family_of(case)(case, stage)
+def play(case: Case, stage: Stage | None) -> Family:
+    """Play a case; returns the family that did, with the rules it cited.
+
+    A pure one needs no stage.
+    """
+    player = player_of(case)
+    if player is not None:
+        family: Family = Worked(case, stage, player)
+    else:
+        assert stage is not None
+        family = family_of(case)(case, stage)
     family.run()
     return family

@@ -15,13 +15,15 @@ import pytest
 from farebox.kernel.clock import ManualClock
 from farebox.ledger.service import Ledger
 from tests.golden.cases import ELSEWHERE, OWN, Case, Strange, load, read
-from tests.golden.dispatch import FAMILIES, KINDS, family_of, play
+from tests.golden.dispatch import FAMILIES, KINDS, WORKED, family_of, is_pure, play
 from tests.golden.family import Family
 from tests.golden.not_applicable import RULES
 from tests.golden.stage import Stage
 from tests.support.engines import Engine
 
-OURS = [case for path in sorted(OWN.glob("*.json")) for case in read(path)]
+ALL = [case for path in sorted(OWN.glob("*.json")) for case in read(path)]
+OURS = [case for case in ALL if "input" not in case.content]
+NUMBERS = [case for case in ALL if "input" in case.content]
 # The case with 100,000 grants is played once a run, not once a break.
 QUICK = [case for case in OURS if '"repeat": 100000' not in json.dumps(case.given, default=str)]
 Playing = Callable[[Case], Family]
@@ -32,6 +34,8 @@ def playing(sqlite_engine: Engine) -> Playing:
     """Return a function that plays a case on a database of its own."""
 
     def play_alone(case: Case) -> Family:
+        if is_pure(case):
+            return play(case, None)
         url = sqlite_engine.migrated()
         clock = ManualClock()
         database = sqlite_engine.open(url, clock)
@@ -87,7 +91,27 @@ def _read(case: Case) -> bool:
     return True
 
 
+@pytest.mark.parametrize("case", NUMBERS, ids=[case.name for case in NUMBERS])
+def test_what_is_unread_or_wrong_in_a_worked_number_fails(case, playing):
+    unread = [
+        changed(case, kind="surprise"),
+        changed(case, surprise=1),
+        changed(case, expected={}),
+        changed(case, expected={**case.expected, "surprise": "1"}),
+        changed(case, input={**case.content["input"], "surprise": "1"}),
+    ]
+    broken = [
+        changed(case, expected={**case.expected, name: wrong(case.expected[name])})
+        for name in case.expected
+    ]
+    playing(case)
+    for each in unread + broken:
+        with pytest.raises(AssertionError):
+            playing(each)
+
+
 def test_every_kind_and_family_has_a_case_of_ours():
+    assert {case.kind for case in NUMBERS} == set(WORKED)
     assert {case.kind for case in OURS} == KINDS
     assert {family_of(case) for case in OURS} == set(FAMILIES)
 
@@ -116,7 +140,7 @@ def test_cases_of_another_folder_are_played_beside_ours(tmp_path, monkeypatch):
     assert names[:3] == [same.name, other.name, f"{stem}-ZZ-1"]
     assert names.count(same.name) == 1
     assert f"{other.name}-own" in names
-    assert len(names) == len(set(names)) == len(OURS) + 2
+    assert len(names) == len(set(names)) == len(ALL) + 2
 
 
 @pytest.mark.parametrize("folder", ["empty", "missing"])
@@ -181,5 +205,5 @@ def test_what_must_never_be_fails_when_it_is(playing):
 
 
 def test_each_rule_of_what_does_not_apply_is_shown_by_a_case_of_ours(playing):
-    cited = {rule.feature for case in QUICK for rule in playing(case).cited}
+    cited = {rule.feature for case in QUICK + NUMBERS for rule in playing(case).cited}
     assert cited == set(RULES)

@@ -1,0 +1,1 @@
+"""What the money says: recurring revenue and its movements, churn, recognised revenue."""

@@ -1,0 +1,1 @@
+"""Consumers' money: wallets, what credits are worth, and what rolls over."""

@@ -1,0 +1,36 @@
+"""What credits are worth in money, and what of a grant rolls over.
+
+Which grant pays first is not decided here: wallets are buckets of the ledger, and it burns by
+priority, soonest expiry, included before purchased, oldest.
+"""
+
+from farebox.kernel.refusals import ValueRefused
+from farebox.kernel.rounding import Exact, Rounding, exact, rounded
+
+
+def credits_for(money: Exact, value: Exact, rounding: Rounding = "down") -> int:
+    """Return how many credits money buys at a credit's value: 1.00 at 0.008 buys 125.
+
+    Money and value are in the same unit. What is not enough for a whole credit buys none. Refuses
+    (`value_invalid`) a value that is not above 0.
+    """
+    worth = exact(value)
+    if worth <= 0:
+        raise ValueRefused("a credit is worth more than nothing")
+    return rounded(exact(money) / worth, rounding)
+
+
+def worth_of(credits_: int, value: Exact, rounding: Rounding = "half_up") -> int:
+    """Return what credits are worth, in the unit of a credit's value: 60 at 50 cents are 3000."""
+    return rounded(credits_ * exact(value), rounding)
+
+
+def rolled_over(balance: int, *, least: int = 0, most: int) -> int:
+    """Return what of a grant stays at a reset: `min(most, max(least, balance))`.
+
+    90 left with at most 50 is 50 (OpenMeter, RolloverBalance). Refuses (`value_invalid`) bounds
+    below 0 or the wrong way round.
+    """
+    if not 0 <= least <= most:
+        raise ValueRefused("what rolls over is at least 0 and at most its own maximum")
+    return min(most, max(least, balance))
