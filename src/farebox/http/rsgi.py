@@ -44,14 +44,29 @@ class Exchange(Protocol):
 
 
 HotRoute = Callable[[Any, Exchange], Awaitable[None]]
+Front = Callable[[str], HotRoute | None]
+
+
+def nothing_in_front(_path: str) -> HotRoute | None:
+    """Leave every path to the routes."""
+    return None
 
 
 class Application:
-    """An RSGI application: a table of hot routes in front of an ASGI application."""
+    """An RSGI application: a table of hot routes in front of an ASGI application.
 
-    def __init__(self, asgi: AsgiApp, hot: Mapping[tuple[str, str], HotRoute]) -> None:
+    `front` answers what is no single method and path: all methods of some paths.
+    """
+
+    def __init__(
+        self,
+        asgi: AsgiApp,
+        hot: Mapping[tuple[str, str], HotRoute],
+        front: Front = nothing_in_front,
+    ) -> None:
         self._asgi = asgi
         self._hot = dict(hot)
+        self._front = front
         self._lifespan: _Lifespan | None = None
 
     def __rsgi_init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -66,13 +81,14 @@ class Application:
 
     async def __rsgi__(self, scope: Any, exchange: Exchange) -> None:  # noqa: ANN401 - Granian's own
         """Answer one request."""
-        route = self._hot.get((scope.method, scope.path)) if scope.proto == "http" else None
+        if scope.proto != "http":
+            exchange.close(403)  # type: ignore[attr-defined] # a WebSocket; there are none
+            return
+        route = self._hot.get((scope.method, scope.path)) or self._front(scope.path)
         if route is not None:
             await route(scope, exchange)
-        elif scope.proto == "http":
-            await _Bridge(scope, exchange).run(self._asgi)
         else:
-            exchange.close(403)  # type: ignore[attr-defined] # a WebSocket; there are none
+            await _Bridge(scope, exchange).run(self._asgi)
 
 
 class _Lifespan:

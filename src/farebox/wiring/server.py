@@ -14,6 +14,7 @@ from granian.log import LogLevels
 from farebox.http.app import create_app
 from farebox.http.auth import Lookup
 from farebox.http.deps import Services as HttpServices
+from farebox.http.gateways import gateways_in_front
 from farebox.http.hot import hot_routes
 from farebox.http.metrics import Metrics
 from farebox.http.rsgi import Application
@@ -51,7 +52,8 @@ class _Worker(Application):
             usage_grace_us=services.settings.usage_grace_seconds * SECOND_US,
             test_clock=services.settings.test_clock,
         )
-        super().__init__(create_app(over), hot_routes(services.decider))
+        front = gateways_in_front(over.gatekeeper, over.metrics)
+        super().__init__(create_app(over), hot_routes(services.decider), front)
         self._services = services
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
