@@ -5,7 +5,9 @@ from typing import Final
 from tests.golden.cases import Case, Strange
 from tests.golden.families.accounts import Books, Histories, Moves
 from tests.golden.families.balances import Balances
-from tests.golden.families.billing_money import MONEY
+from tests.golden.families.billing_charges import CHARGES
+from tests.golden.families.billing_charges_periods import PERIODS
+from tests.golden.families.billing_money import BURNING, MONEY
 from tests.golden.families.calls import Group, Postpaid, Shares, Units
 from tests.golden.families.grants import Grants
 from tests.golden.families.lots import Corrections, Lots
@@ -43,8 +45,8 @@ KINDS: Final = frozenset({
     "void_grant", "zero",
 })  # fmt: skip
 # Worked numbers of billing, each kind with its one player: those that need no ledger, and all.
-PURE: Final[dict[str, Player]] = {**MONEY}
-WORKED: Final[dict[str, Player]] = {**PURE}
+PURE: Final[dict[str, Player]] = {**MONEY, **CHARGES, **PERIODS}
+WORKED: Final[dict[str, Player]] = {**PURE, **BURNING}
 
 
 def is_pure(case: Case) -> bool:

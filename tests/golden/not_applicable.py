@@ -86,5 +86,19 @@ RULES: Final = {
             "a balance asked for at the instant of an expiry still has what expires",
             "expiry is exact: the last instant of a period still has it, the instant of expiry not",
         ),
+        Rule(
+            "part_converted_alone",
+            "each part of a period is converted and rounded alone: 1400 and 1300 in thousands, "
+            "rounded up, bill 2 + 2",
+            "the sum so far is converted, and a part bills the difference: 2, then 1 of 3",
+            frozenset({"unit_conversion_split_line"}),
+        ),
+        Rule(
+            "share_rounded_alone",
+            "each line's share of a coupon is rounded by itself, to 5 decimal places of a cent: "
+            "the shares may add up to 0.00002 less than the coupon",
+            "shares add up to the coupon exactly: what is missing goes to the largest remainders",
+            frozenset({"coupon_allocation", "coupons_order_and_allocation"}),
+        ),
     )
 }

@@ -157,6 +157,7 @@ STATUS: Final[Mapping[str, int]] = {
     "webhook_disabled": 409,
     "usage_differs": 409,
     "usage_in_future": 409,
+    "usage_not_priced": 409,
     "access_key_expired": 410,
     "position_gone": 410,
     # Denials.
