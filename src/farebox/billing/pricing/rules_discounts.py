@@ -158,15 +158,3 @@ def _summed(lines: Sequence[Line], taken: dict[str, dict[str, int]], places: int
 def _check_names(names: list[str]) -> None:
     if len(set(names)) != len(names):
         raise ValueRefused("two lines, or two coupons, have the same name")
-
-
-def free_units(*, free: int, used: int, quantity: int) -> tuple[int, int]:
-    """Return how many units of a line are billed and how many are free, after those used before.
-
-    Billed are `max(0, used + quantity - free) - max(0, used - free)`: of 10 free units with 5
-    used, a line of 15 is billed 10 (OpenMeter discountusage_test).
-    """
-    if min(free, used, quantity) < 0:
-        raise ValueRefused("units are not below 0")
-    billed = max(0, used + quantity - free) - max(0, used - free)
-    return billed, quantity - billed
