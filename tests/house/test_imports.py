@@ -39,6 +39,7 @@ VIOLATIONS = [
     ("folders", "billing/planted.py", "import farebox.notifications"),
     ("folders", "notifications/planted.py", "import farebox.billing"),
     ("contexts-of-billing", "billing/pricing/planted.py", "import farebox.billing.wallets"),
+    ("contexts-of-billing", "billing/copies/planted.py", "import farebox.billing.pricing"),
     ("contexts-of-billing", "billing/wallets/planted.py", "import farebox.billing.payments"),
     ("contexts-of-billing", "billing/payments/planted.py", "import farebox.billing.orders"),
     ("contexts-of-billing", "billing/orders/planted.py", "import farebox.billing.schedules"),

@@ -19,8 +19,9 @@ import psycopg
 from farebox.kernel.clock import Clock, ManualClock
 from farebox.storage import Database, migrate, open_database
 
-# What the access service's database is made of, as far as it exists.
+# What the services' databases are made of, as far as they exist.
 ACCESS: Final = ("events", "ledger", "platform", "access")
+BILLING: Final = ("events", "ledger", "platform", "billing")
 ENGINES: Final = ("sqlite", "postgresql")
 _QUIET: Final = """
 listen_addresses = ''

@@ -106,5 +106,9 @@ def _set(tx: Tx, actor: Actor, before: ClockReading, after: ClockReading) -> Non
     tx.run(store.test_clock.update().values(offset_us=after.offset_us))
     record(tx, actor, "test_clock.moved", SUBJECT, before=before, after=after)
     # The other services have databases, and so offsets, of their own.
-    data = {"offsetUs": after.offset_us, "offsetSeconds": after.offset_us // SECOND_US}
-    publish(tx, type="test_clock.moved", subject=SUBJECT, data=data)
+    publish(tx, type="test_clock.moved", subject=SUBJECT, data=facts_of(after))
+
+
+def facts_of(reading: ClockReading) -> dict[str, int]:
+    """Return what other services are told of a clock that was moved."""
+    return {"offsetUs": reading.offset_us, "offsetSeconds": reading.offset_us // SECOND_US}

@@ -4,6 +4,8 @@ A change of a group advances the group's revision, a change of who is in it the 
 decisions carry both, so a member who was taken out is denied at the next decision.
 """
 
+from typing import Any
+
 import msgspec
 import sqlalchemy as sa
 
@@ -19,6 +21,7 @@ from farebox.access.consumers.model import (
     MemberUnknown,
     TooManyGroups,
 )
+from farebox.events.service import publish
 from farebox.kernel.ids import record_id
 from farebox.ledger.service import Ledger
 from farebox.platform.model import Actor, Page
@@ -39,6 +42,7 @@ def create_group(tx: Tx, actor: Actor, *, name: str, priority: int = 0) -> Group
     )
     tx.run(store.group.insert(), msgspec.structs.asdict(made))
     record(tx, actor, "group.created", made.id, after=made)
+    _tell(tx, "updated", made)
     return made
 
 
@@ -81,6 +85,7 @@ def update_group(
     tx.run(store.group.update().where(store.group.c.id == group_id).values(values))
     _ledger.advance_revision(tx, group_id)
     record(tx, actor, "group.updated", group_id, before=old, after=new)
+    _tell(tx, "updated", new)
     return new
 
 
@@ -92,6 +97,7 @@ def delete_group(tx: Tx, actor: Actor, group_id: str) -> None:
     # The members' remembered states carry the group's revision, so this reaches every one.
     _ledger.advance_revision(tx, group_id)
     record(tx, actor, "group.deleted", group_id, before=old)
+    _tell(tx, "deleted", old)
 
 
 def lock_group(tx: Tx, group_id: str) -> Group:
@@ -165,6 +171,15 @@ def groups_of(tx: Tx, consumer_id: str) -> tuple[Group, ...]:
         .order_by(store.group.c.priority, store.group.c.id)
     )
     return tuple(store.group_of(row) for row in tx.run(statement))
+
+
+def facts_of(group: Group) -> dict[str, Any]:
+    """Return what copies of a group hold. Who is in it stays here."""
+    return {"groupId": group.id, "name": group.name}
+
+
+def _tell(tx: Tx, what: str, group: Group) -> None:
+    publish(tx, type=f"group.{what}", subject=group.id, data=facts_of(group))
 
 
 def _member(tx: Tx, group: str, consumer: str) -> Member | None:

@@ -11,11 +11,14 @@ from farebox.access.catalog import service as catalog
 from farebox.access.catalog import service_features as features
 from farebox.access.catalog import service_plans as plans
 from farebox.access.consumers import service as consumers
+from farebox.access.consumers import service_groups as groups
 from farebox.access.entitlements import service as entitlements
 from farebox.access.entitlements.model import Entitlement
+from farebox.access.marketplace import service as marketplace
 from farebox.access.subscriptions import service as subscriptions
 from farebox.events.model import Fact
 from farebox.events.service_snapshots import Providers
+from farebox.platform import service_test_clock as test_clock
 from farebox.platform.model import Page
 from farebox.storage import Tx
 
@@ -39,6 +42,11 @@ def _consumers(tx: Tx) -> Iterator[Fact]:
         yield Fact(type="consumer.updated", subject=one.id, data=consumers.facts_of(one))
 
 
+def _groups(tx: Tx) -> Iterator[Fact]:
+    for one in paged(lambda after: groups.list_groups(tx, after=after, limit=PAGE)):
+        yield Fact(type="group.updated", subject=one.id, data=groups.facts_of(one))
+
+
 def _products(tx: Tx) -> Iterator[Fact]:
     for one in paged(lambda after: catalog.list_products(tx, after=after, limit=PAGE)):
         what = "archived" if one.state == "archived" else "updated"
@@ -54,10 +62,34 @@ def _features(tx: Tx) -> Iterator[Fact]:
 
 
 def _plans(tx: Tx) -> Iterator[Fact]:
-    """Yield plans in their newest versions; older ones are read from the API."""
+    """Yield plans in their newest versions."""
     for one in paged(lambda after: plans.list_plans(tx, after=after, limit=PAGE)):
         what = "archived" if one.state == "archived" else "updated"
         yield Fact(type=f"plan.{what}", subject=f"plan:{one.code}", data=plans.facts_of(one))
+
+
+def _plan_versions(tx: Tx) -> Iterator[Fact]:
+    """Yield the versions before the newest, which subscribers may still have; they never change."""
+    for newest in paged(lambda after: plans.list_plans(tx, after=after, limit=PAGE)):
+        for version in range(1, newest.version):
+            one = plans.read_plan(tx, newest.code, version)
+            subject = f"plan:{one.code}:{version}"
+            yield Fact(type="plan.version", subject=subject, data=plans.facts_of(one))
+
+
+def _items(tx: Tx) -> Iterator[Fact]:
+    for one in paged(lambda after: marketplace.list_items(tx, after=after, limit=PAGE)):
+        what = "archived" if one.state == "archived" else "updated"
+        data = marketplace.facts_of(one)
+        yield Fact(type=f"item.{what}", subject=f"item:{one.code}", data=data)
+
+
+def _test_clock(tx: Tx) -> Iterator[Fact]:
+    """Yield how far the test clock was moved, if it was."""
+    reading = test_clock.read_test_clock(tx)
+    if reading.offset_us:
+        data = test_clock.facts_of(reading)
+        yield Fact(type="test_clock.moved", subject=test_clock.SUBJECT, data=data)
 
 
 def _subscriptions(tx: Tx) -> Iterator[Fact]:
@@ -79,9 +111,13 @@ def _entitlements(tx: Tx) -> Iterator[Fact]:
 
 PROVIDERS: Final[Providers] = {
     "consumers": _consumers,
+    "groups": _groups,
     "products": _products,
     "features": _features,
     "plans": _plans,
+    "plan_versions": _plan_versions,
+    "items": _items,
     "subscriptions": _subscriptions,
     "entitlements": _entitlements,
+    "test_clock": _test_clock,
 }

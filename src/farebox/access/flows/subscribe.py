@@ -58,12 +58,7 @@ def subscribe(
         period_count=period_count,
     )
     insert_subscription(tx, actor, made)
-    data = {
-        **facts_of(made),
-        "periodUnit": period_unit,
-        "periodCount": period_count,
-        "trialDays": terms.trial_days,
-    }
+    data = {**facts_of(made), "trialDays": terms.trial_days}
     publish(tx, type="subscription.created", subject=made.id, data=data)
     return made
 

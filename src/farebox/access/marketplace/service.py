@@ -29,7 +29,8 @@ from farebox.access.marketplace.service_search import index_item
 from farebox.events.service import publish
 from farebox.kernel import ids
 from farebox.kernel.clock import show_time
-from farebox.platform.model import Actor, OperatorUnknown
+from farebox.platform.model import Actor, OperatorUnknown, Page
+from farebox.platform.rules import checked_limit, page_of
 from farebox.platform.service_audit import record
 from farebox.platform.service_operators import read_operator
 from farebox.storage import Tx
@@ -68,6 +69,15 @@ def find_item(tx: Tx, code: str) -> Item | None:
     """Return an item, whatever its state, or None."""
     row = tx.one(sa.select(store.item).where(store.item.c.code == code))
     return None if row is None else store.item_of(row)
+
+
+def list_items(tx: Tx, *, after: str | None = None, limit: int = 100) -> Page[Item]:
+    """Return items in the order of their codes, whatever their state."""
+    statement = sa.select(store.item).order_by(store.item.c.code)
+    if after is not None:
+        statement = statement.where(store.item.c.code > after)
+    rows = tx.run(statement.limit(checked_limit(limit) + 1))
+    return page_of([store.item_of(row) for row in rows], limit, lambda item: item.code)
 
 
 def read_item(tx: Tx, code: str, sight: Sight = EVERYTHING) -> Item:
@@ -192,9 +202,9 @@ def _change(tx: Tx, actor: Actor, what: str, old: Item, new: Item) -> Item:
     return new
 
 
-def _tell(tx: Tx, what: str, item: Item) -> None:
-    """Publish what copies of an item hold: billing prices its offers by their codes."""
-    data = {
+def facts_of(item: Item) -> dict[str, Any]:
+    """Return what copies of an item hold: billing prices its offers by their codes."""
+    return {
         "itemId": item.code,
         "id": item.id,
         "owner": item.owner,
@@ -212,7 +222,10 @@ def _tell(tx: Tx, what: str, item: Item) -> None:
         "state": item.state,
         "version": item.version,
     }
-    publish(tx, type=f"item.{what}", subject=f"item:{item.code}", data=data)
+
+
+def _tell(tx: Tx, what: str, item: Item) -> None:
+    publish(tx, type=f"item.{what}", subject=f"item:{item.code}", data=facts_of(item))
 
 
 def _shown(at: int | None) -> str | None:

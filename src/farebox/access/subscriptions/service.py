@@ -142,6 +142,8 @@ def facts_of(one: Subscription) -> dict[str, str | int | None]:
         "groupId": one.holder if one.holder_kind == "group" else None,
         "planId": one.plan,
         "planVersion": one.plan_version,
+        "periodUnit": one.period_unit,
+        "periodCount": one.period_count,
         "state": one.state,
         **{name: shown_end(time) for name, time in times.items()},
     }

@@ -1,0 +1,1 @@
+"""What crosses contexts of billing: the handlers of access's events."""
