@@ -58,6 +58,11 @@ ROLES: Final[Mapping[str, Entry]] = {
     "readEdgeRoute": _READ,
     "replaceEdgeRoute": Entry(Permission.GATEWAYS),
     "removeEdgeRoute": Entry(Permission.GATEWAYS),
+    # Other standards' questions; consumers ask about themselves.
+    "evaluateAccess": Entry(Permission.DECIDE, consumers=True),
+    "evaluateAccessEach": Entry(Permission.DECIDE, consumers=True),
+    "evaluateFlag": Entry(Permission.DECIDE, consumers=True),
+    "evaluateFlags": Entry(Permission.DECIDE, consumers=True),
     # Groups.
     "createGroup": Entry(Permission.GROUPS),
     "listGroups": _READ,

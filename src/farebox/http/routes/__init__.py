@@ -5,6 +5,7 @@ from typing import Final
 from farebox.http.routes import (
     accounts,
     aggregations,
+    authzen,
     billing_events,
     buckets,
     cloudevents,
@@ -19,6 +20,7 @@ from farebox.http.routes import (
     items,
     keys,
     movements,
+    ofrep,
     operators,
     plans,
     plans_catalog,
@@ -40,6 +42,8 @@ HANDLERS: Final = (
     *keys.HANDLERS,
     *rate_limits.HANDLERS,
     *gateways.HANDLERS,
+    *authzen.HANDLERS,
+    *ofrep.HANDLERS,
     *products.HANDLERS,
     *features.HANDLERS,
     *plans_catalog.HANDLERS,
@@ -63,3 +67,6 @@ HANDLERS: Final = (
     *dead_letters.HANDLERS,
     *webhooks.HANDLERS,
 )
+"""Access's."""
+OF_BILLING: Final = (*operators.HANDLERS, *events.HANDLERS, *dead_letters.HANDLERS)
+"""Billing's, where it is served alone."""
