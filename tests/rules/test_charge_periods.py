@@ -91,6 +91,8 @@ LINES = [
     (Flat(amount=D("9.99")), None, 0, {}, 9_99, 0, 0, 9_99),
     (Flat(amount=D("9.99")), 0, 5, {}, 0, 0, 0, 0),
     (PerUnit(unit=D("0.005")), None, 1, {}, 1, 0, 0, 1),
+    # The discount is taken off what a line shows: half of 0.03, not of 0.025.
+    (PerUnit(unit=D("0.025")), None, 1, {"percent_off": 50}, 3, 2, 0, 1),
     (PerUnit(unit=D("0.005")), 1, 2, {}, 0, 0, 0, 0),
 ]  # fmt: skip
 

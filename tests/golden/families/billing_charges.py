@@ -218,7 +218,8 @@ def percentage_of(sheet: Sheet) -> Percentage:
 def percentage(sheet: Sheet, _: Worked) -> Said:
     """Play totals, with the running totals of the events that may be free."""
     in_minor(sheet)
-    running = sheet.numbers("running_totals_of_first_events")
+    name = "running_totals_of_first_events"
+    running = sheet.numbers(name) if name in sheet else []
     usage = Usage(
         quantity=sheet.number("total_amount"),
         count=sheet.whole("event_count"),
