@@ -186,12 +186,16 @@ class BilledLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Billed(msgspec.Struct, frozen=True, kw_only=True):
-    """An invoice as a credit note sees it: its lines, tax, total, and how much of it was paid."""
+    """An invoice as a credit note sees it: its lines, tax, total, and how much of it was paid.
+
+    `inclusive` says that the amounts of its lines contain the tax.
+    """
 
     lines: tuple[BilledLine, ...]
     tax: int
     total: int
     paid: int
+    inclusive: bool = False
 
 
 class NoteItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,7 +206,9 @@ class NoteItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Note(msgspec.Struct, frozen=True, kw_only=True):
-    """A credit note: `items - adjustment = subtotal`, `subtotal + tax = total`.
+    """A credit note: `subtotal + tax = total`, and items less adjustment are the subtotal.
+
+    Of an invoice with prices that contain the tax, items less adjustment are the total.
 
     `adjustment` is the share of the discounts that is taken back; `tax_exactly` is the tax before
     it was rounded. The total is `canceled` (a debt that is owed no more) + `refund` + `credit`.

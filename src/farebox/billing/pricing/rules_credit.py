@@ -20,6 +20,7 @@ was paid and is not refunded yet, and the rest is credit.
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Final
 
 from farebox.billing.pricing.model_money import (
     Billed,
@@ -30,6 +31,8 @@ from farebox.billing.pricing.model_money import (
     RefundRefused,
 )
 from farebox.kernel.rounding import exact, rounded
+
+_ALL: Final = 100
 
 
 def credit_note(
@@ -42,8 +45,7 @@ def credit_note(
     the note leaves, or than was paid and not refunded yet.
     """
     lines = {line.id: line for line in billed.lines}
-    before = _credited(earlier)
-    after = dict(before)
+    after = _credited(earlier)
     for item in items:
         if item.line not in lines or item.amount < 1:
             raise NoteRefused
@@ -51,19 +53,19 @@ def credit_note(
         if after[item.line] > lines[item.line].amount:
             raise NoteRefused(f"more than is left of line {item.line}")
     wanted = sum(item.amount for item in items)
-    adjusted = sum(note.adjustment for note in earlier)
-    adjustment = rounded(_discount(lines, after)) - adjusted
-    subtotal = wanted - adjustment
-    taxed = sum(note.tax for note in earlier)
-    tax_exactly = _tax(lines, after) - taxed
-    if all(after.get(line.id, 0) == line.amount for line in billed.lines):
-        tax = billed.tax - taxed
-    else:
-        exactly = wanted - (_discount(lines, after) - _discount(lines, before))
-        tax = min(
-            rounded(tax_exactly), rounded(exactly + tax_exactly) - subtotal, billed.tax - taxed
-        )
-        tax = max(tax, 0)
+    adjustment = rounded(_discount(lines, after)) - sum(note.adjustment for note in earlier)
+    worth = wanted - adjustment
+    tax_exactly = _tax(billed, lines, after) - sum(note.tax for note in earlier)
+    tax = billed.tax - sum(note.tax for note in earlier)
+    if any(after.get(line.id, 0) < line.amount for line in billed.lines):
+        tax = min(tax, rounded(tax_exactly))
+        if not billed.inclusive:
+            before = sum(note.subtotal for note in earlier)
+            exactly = sum(after.values()) - _discount(lines, after) - before
+            tax = max(min(tax, rounded(exactly + tax_exactly) - worth), 0)
+    subtotal = worth - tax if billed.inclusive else worth
+    if subtotal + tax > billed.total - sum(note.total for note in earlier):
+        raise NoteRefused("more than is left of the invoice")
     return _paid_out(
         billed,
         earlier,
@@ -98,11 +100,12 @@ def _discount(lines: dict[str, BilledLine], credited: dict[str, int]) -> Fractio
     return sum((_share(lines[name], each) for name, each in credited.items()), Fraction(0))
 
 
-def _tax(lines: dict[str, BilledLine], credited: dict[str, int]) -> Fraction:
+def _tax(billed: Billed, lines: dict[str, BilledLine], credited: dict[str, int]) -> Fraction:
     total = Fraction(0)
     for name, amount in credited.items():
         percent = sum(Fraction(rate.percent) for rate in lines[name].rates)
-        total += (amount - _share(lines[name], amount)) * percent / 100
+        whole = _ALL + percent if billed.inclusive else _ALL
+        total += (amount - _share(lines[name], amount)) * percent / whole
     return total
 
 

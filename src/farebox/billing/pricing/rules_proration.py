@@ -8,13 +8,14 @@ touch add up to the share of the whole, exactly:
     seconds          elapsed time / the period's time
     days             local days before the instant / the period's days
     days_inclusive   the same; but whoever ends a use has paid for all of that day
-    month_of_30      local days before the instant / 30, at most 1
+    month_of_30      each month has 30 days, whatever it has: days before the instant / 30
 
 One worked example: 10.00 to 20.00 on 15 March of 31 days leaves 17/31, so 5.48 of the old price is
 credited, 10.97 of the new one is charged, and 5.49 is owed: the difference of the rounded parts
 (flexprice calculator_test). Formulas: docs/money-rules.md.
 """
 
+import calendar
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from fractions import Fraction
@@ -71,8 +72,11 @@ def nominal_period(unit: Unit, count: int, anchor_us: int, zone: str, at_us: int
     """Return the whole period around an instant, also one that began before the anchor.
 
     A first period that is cut short is measured against the whole one: whoever starts on 1
-    February with the 13th as bill day has 12/31 (Kill Bill TestLeadingProRation).
+    February with the 13th as bill day has 12/31 (Kill Bill TestLeadingProRation). Refuses
+    (`part_invalid`) an instant before 1970, and one before a period without end.
     """
+    if at_us < 0:
+        raise PartRefused("nothing is billed before 1970")
     if at_us >= anchor_us:
         found = period_at(unit, count, anchor_us, zone, at_us)
         assert found is not None
@@ -103,8 +107,28 @@ def position(period: Period, at_us: int, *, mode: Mode, zone: str, ends: bool = 
         return Fraction(at_us - period.start_us, period.end_us - period.start_us)
     first, last = local_day(period.start_us, zone), local_day(period.end_us, zone)
     passed = (local_day(at_us, zone) - first).days + (ends and mode == "days_inclusive")
-    length = _MONTH if mode == "month_of_30" else (last - first).days
+    length = (last - first).days
+    if mode == "month_of_30":
+        passed, length = _by_months_of_30(first, last, passed)
     return Fraction(min(max(passed, 0), length), length) if length else Fraction(0)
+
+
+def _by_months_of_30(first: date, last: date, passed: int) -> tuple[int, int]:
+    """Count days as if each month of the period had 30: those passed, and those of the period."""
+    months = (last.year - first.year) * 12 + last.month - first.month
+    if months < 1:
+        raise PartRefused("months of 30 days are for periods of months and years")
+    starts = [_months_after(first, count) for count in range(months + 1)]
+    today = first + timedelta(days=passed)
+    whole = sum(start <= today for start in starts[1:])
+    into = min((today - starts[whole]).days, _MONTH) if whole < months else 0
+    return whole * _MONTH + into, months * _MONTH
+
+
+def _months_after(day: date, count: int) -> date:
+    year, month = divmod(day.year * 12 + day.month - 1 + count, 12)
+    last = calendar.monthrange(year, month + 1)[1]
+    return date(year, month + 1, min(day.day, last))
 
 
 def share(
