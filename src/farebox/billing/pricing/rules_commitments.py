@@ -47,7 +47,8 @@ def bill(
     if not 0 <= percent_off <= _WHOLE:
         raise ValueRefused("a discount is 0 to 100 percent")
     share = exact(percent_off) / _WHOLE
-    now = _total(terms, rate(terms, usage), share, places, rounding)
+    now_exact = rate(terms, usage)
+    now = _total(terms, now_exact, share, places, rounding)
     then_exact = NONE if before is None else rate(terms, before)
     then = (0, 0, 0) if before is None else _total(terms, then_exact, share, places, rounding)
     gross, discount, net = (after - earlier for after, earlier in zip(now, then, strict=True))
@@ -55,7 +56,7 @@ def bill(
     if last and terms.minimum is not None:
         owed = true_up(minor(terms.minimum, places, rounding), billed=now[2], ratio=ratio)
     return BilledPart(
-        exact=rate(terms, usage) - then_exact,
+        exact=now_exact - then_exact,
         gross=gross,
         discount=discount,
         over_maximum=gross - discount - net,
