@@ -15,10 +15,13 @@ from tests.golden.families.postings import Appends, Postings
 from tests.golden.families.rating import Pools, Tariffs, Wire
 from tests.golden.families.scripts import Scripts
 from tests.golden.families.sessions import Sessions
+from tests.golden.families.standards import PURE as PURE_STANDARDS
+from tests.golden.families.standards_api import STANDARDS
 from tests.golden.families.strategies import Blocking, Sharing
 from tests.golden.families.transfers import Transfers
 from tests.golden.family import Family
 from tests.golden.stage import Stage
+from tests.golden.standards import Standard
 from tests.golden.worked import Player, Worked
 
 FIELDS: Final = frozenset({"id", "source", "kind", "given", "steps", "expected"})
@@ -51,7 +54,8 @@ WORKED: Final[dict[str, Player]] = {**PURE, **BURNING}
 
 def is_pure(case: Case) -> bool:
     """Tell whether a case is played without a ledger."""
-    return case.fault is None and "input" in case.content and case.kind in PURE
+    pure = case.kind in PURE or case.kind in PURE_STANDARDS
+    return case.fault is None and "input" in case.content and pure
 
 
 def player_of(case: Case) -> Player | None:
@@ -87,6 +91,10 @@ def play(case: Case, stage: Stage | None) -> Family:
 
     A pure one needs no stage.
     """
+    if case.fault is None and case.kind in STANDARDS:
+        standard = Standard(case, stage, STANDARDS[case.kind])
+        standard.run()
+        return standard
     player = player_of(case)
     if player is not None:
         family: Family = Worked(case, stage, player)

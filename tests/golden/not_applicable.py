@@ -100,5 +100,79 @@ RULES: Final = {
             "shares add up to the coupon exactly: what is missing goes to the largest remainders",
             frozenset({"coupon_allocation", "coupons_order_and_allocation"}),
         ),
+        Rule(
+            "old_rate_limit_fields",
+            "three integer fields, RateLimit-Limit, -Remaining and -Reset",
+            "RateLimit and RateLimit-Policy as structured fields, and no field of the old names",
+            frozenset({"structured_field_list"}),
+        ),
+        Rule(
+            "plain_digest",
+            "keys stored as SHA-256",
+            "keys stored as HMAC-SHA-256 under a pepper, which protects weak imported ones as well",
+            frozenset({"api_key_hash"}),
+        ),
+        Rule(
+            "asymmetric_webhooks",
+            "webhooks signed by ed25519 (v1a)",
+            "webhooks signed by HMAC-SHA-256 (v1), which every receiver of the standard knows",
+            frozenset({"standard_webhooks_sign_ed25519"}),
+        ),
+        Rule(
+            "no_grpc",
+            "Envoy asks over gRPC",
+            "Envoy asks over HTTP; there is no gRPC address",
+            frozenset({"edge_status_map"}),
+        ),
+        Rule(
+            "gateway_alone",
+            "what a gateway makes of no answer, or of one that ours never gives",
+            "the gateway's own doing: ours answers 200, 401, 402, 403, 429, or 503 for not knowing",
+            frozenset({"edge_status_map"}),
+        ),
+        Rule(
+            "whole_numbers_only",
+            "flags with fractions, which must be sent as 100.0",
+            "a feature's number is whole; nothing here is a float",
+            frozenset({"ofrep_client"}),
+        ),
+        Rule(
+            "no_x402",
+            "a payment challenge in headers of 402 (x402)",
+            "402 is a problem that says what it costs and what is left; topping up is billing's",
+            frozenset({"x402_header"}),
+        ),
+        Rule(
+            "no_search",
+            "lists of who may do what (AuthZEN search)",
+            "no such addresses (404), and the configuration names none: a question names both "
+            "sides",
+            frozenset({"authzen"}),
+        ),
+        Rule(
+            "properties_decide_nothing",
+            "what a caller says of a subject, action or resource in properties decides",
+            "decisions are made from what Farebox itself knows: subscriptions, rights, balances",
+            frozenset({"authzen", "authzen_fixture"}),
+        ),
+        Rule(
+            "errors_are_problems",
+            "401 of introspection with a body of OAuth and a challenge for Basic",
+            "401 with a problem and a challenge for Bearer, as on every address",
+            frozenset({"introspection"}),
+        ),
+        Rule(
+            "a_repeat_waits",
+            "409 for a key whose first request still runs",
+            "the repeat waits for the first and gets its answer: nothing has to be sent again",
+            frozenset({"idempotency_status"}),
+        ),
+        Rule(
+            "other_products_codes",
+            "codes of other products, and 200 for a caller without the permission",
+            "decide answers denials with 200 and codes of its own; a caller without the permission "
+            "is refused (403 role_missing)",
+            frozenset({"product_semantics"}),
+        ),
     )
 }

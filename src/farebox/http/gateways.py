@@ -43,8 +43,18 @@ ANONYMOUS: Final = "anonymous"
 FORWARD_AUTH: Final = "/v1/edge/forward-auth"
 NGINX: Final = "/v1/edge/nginx"
 ENVOY: Final = "/v1/edge/envoy"
-QUOTA_PROBLEM: Final = "https://iana.org/assignments/http-problem-types#quota-exceeded"
-QUOTA_TITLE: Final = "Request cannot be satisfied as assigned quota has been exceeded"
+# The problem types that the draft about RateLimit registers, by the status they come with.
+_IANA: Final = "https://iana.org/assignments/http-problem-types"
+_TYPES: Final = {
+    429: (
+        f"{_IANA}#quota-exceeded",
+        "Request cannot be satisfied as assigned quota has been exceeded",
+    ),
+    503: (
+        f"{_IANA}#temporary-reduced-capacity",
+        "Request cannot be satisfied due to temporary server capacity constraints",
+    ),
+}
 _UNAVAILABLE: Final = "decision_unavailable"
 _NO_STORE: Final = ("Cache-Control", "no-store")
 _log = structlog.get_logger("farebox.http")
@@ -237,10 +247,10 @@ def problem_body(
     code: str, status: int, *, detail: str | None = None, facts: Mapping[str, Any] | None = None
 ) -> bytes:
     """Return the problem of a denial (RFC 9457): one line of ASCII, for nginx to carry on."""
-    quota = status == HTTPStatus.TOO_MANY_REQUESTS
+    kind, title = _TYPES.get(status, ("about:blank", HTTPStatus(status).phrase))
     body = {
-        "type": QUOTA_PROBLEM if quota else "about:blank",
-        "title": QUOTA_TITLE if quota else HTTPStatus(status).phrase,
+        "type": kind,
+        "title": title,
         "status": status,
         "code": code,
         "detail": detail or sentence_of(code),

@@ -17,7 +17,7 @@ from msgspec import Meta
 from farebox.access.usage.model import NotRecorded, Report
 from farebox.http.deps import AnyRequest, Command
 from farebox.http.gate import decode_strictly
-from farebox.http.refusals import ContentTypeRefused
+from farebox.http.refusals import ContentTypeRefused, FieldsInvalid
 from farebox.http.routes.usage import (
     LARGEST_BATCH,
     TAGS,
@@ -89,10 +89,26 @@ def report_of_event(event: UsageEvent, caller: str) -> Report | NotRecorded:
     return report_of(report, caller)
 
 
+def mode_of(media_type: str) -> Literal["batched", "structured", "binary"]:
+    """Return how a request carries its events, by the standard's rule and in its order."""
+    kind = media_type.partition(";")[0].strip().lower()
+    if kind.startswith("application/cloudevents-batch"):
+        return "batched"
+    return "structured" if kind.startswith("application/cloudevents") else "binary"
+
+
+def attribute_of(header: str) -> str:
+    """Return an attribute as it was before it became a header; refuses what is not UTF-8."""
+    try:
+        return unquote(header, errors="strict")
+    except UnicodeDecodeError as error:
+        raise FieldsInvalid("a ce- header is percent-encoded UTF-8") from error
+
+
 def _from_headers(request: AnyRequest, body: bytes) -> bytes:
     """Return an event whose attributes came as headers (binary mode) as one JSON text."""
     named: dict[str, Any] = {
-        name: unquote(request.headers[f"ce-{name}"])
+        name: attribute_of(request.headers[f"ce-{name}"])
         for name in _HEADERS
         if f"ce-{name}" in request.headers
     }
@@ -120,11 +136,12 @@ def report_events(
     caller = command.principal.id
     media_type, _ = request.content_type
     command = with_body(command, body)
-    if media_type.lower() == BATCHED:
+    mode = mode_of(media_type)
+    if mode == "batched" and media_type.lower() == BATCHED:
         raws = read_objects(body)
         reports = read_each(lambda raw: report_of_event(decode_strictly(_event, raw), caller), raws)
         return record_many(command, reports, with_quota=False)
-    if media_type.lower() == STRUCTURED:
+    if mode == "structured" and media_type.lower() == STRUCTURED:
         text: bytes = body
     elif media_type.lower() == RequestEncodingType.JSON.value:
         text = _from_headers(request, body)
