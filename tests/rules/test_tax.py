@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from fractions import Fraction
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from farebox.billing.pricing.model_money import (
     Coupon,
+    Level,
     Line,
     PlaceRate,
     Rate,
@@ -23,7 +25,7 @@ from farebox.billing.pricing.rules_totals import settle, totals
 from farebox.kernel.refusals import ValueRefused
 from farebox.kernel.rounding import rounded
 
-LEVELS = ("line", "rate", "total")
+LEVELS: tuple[Level, ...] = ("line", "rate", "total")
 GERMAN = "DE136695976"
 
 
@@ -104,7 +106,10 @@ def test_the_breakdown_says_what_each_rate_was_computed_on():
         for place, (amount, rate) in enumerate(bases)
     ]
     found = {row.code: (row.base, row.tax) for row in tax(each).breakdown}
-    assert found == {"standard": (15000, 3000), "reduced": (8000, 400)}
+    assert found == {
+        "standard": (Fraction(15000), 3000),
+        "reduced": (Fraction(8000), 400),
+    }
 
 
 @pytest.mark.parametrize("percent", ["-1", "101", "NaN", "Infinity"])
@@ -260,7 +265,7 @@ def test_what_pays_is_used_as_far_as_something_is_owed(total, notes, prepaid, wa
 @pytest.mark.parametrize("name", ["notes", "prepaid", "before_tax"])
 def test_what_pays_is_not_below_nothing(name):
     with pytest.raises(ValueRefused):
-        totals(fees(100), **{name: -1})
+        totals(fees(100), **cast("dict[str, Any]", {name: -1}))
 
 
 @given(
