@@ -89,11 +89,6 @@ def tax(
     )
 
 
-def tax_exactly(amount: Fraction, rates: Sequence[Rate]) -> Fraction:
-    """Return the exclusive tax of an amount before it is rounded."""
-    return sum((amount * Fraction(rate.percent) / _ALL for rate in rates), Fraction(0))
-
-
 def _tax_of(amount: Fraction, rate: Rate, rates: Sequence[Rate], *, inclusive: bool) -> Fraction:
     together = sum(Fraction(each.percent) for each in rates) if inclusive else 0
     return amount * Fraction(rate.percent) / (_ALL + together)
