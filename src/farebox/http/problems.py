@@ -100,6 +100,7 @@ STATUS: Final[Mapping[str, int]] = {
     "already_subscribed": 409,
     "entitlement_of_plan": 409,
     "edge_route_taken": 409,
+    "edge_route_refused": 409,
     "too_many_edge_routes": 409,
     "event_id_reused": 409,
     "event_refused": 409,

@@ -62,6 +62,12 @@ class EdgeRouteTaken(Refusal):
     code: ClassVar[str] = "edge_route_taken"
 
 
+class EdgeRouteRefused(Refusal):
+    """What the route says does not go together."""
+
+    code: ClassVar[str] = "edge_route_refused"
+
+
 class TooManyEdgeRoutes(Refusal):
     """There are at most 1,000 routes."""
 

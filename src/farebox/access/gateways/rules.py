@@ -22,6 +22,7 @@ from farebox.access.gateways.model import (
     LONGEST_METHOD,
     LONGEST_PATH,
     Call,
+    EdgeRouteRefused,
     Route,
 )
 from farebox.kernel.amounts import checked_amount
@@ -121,7 +122,11 @@ def _fits(pattern: tuple[str, ...], segments: tuple[str, ...]) -> bool:
 
 
 def checked_route(route: Route) -> Route:
-    """Return a route if it can be, in its one form; refuses others (`value_invalid`)."""
+    """Return a route if it can be, in its one form.
+
+    Refuses others: `value_invalid` a field that cannot be, `edge_route_refused` what does not go
+    together.
+    """
     if len(route.host) > LONGEST_HOST or not (route.host == ANY or _HOST.fullmatch(route.host)):
         raise ValueRefused("host: is a name in small letters, `*.` and a domain, or `*`")
     if len(route.method) > LONGEST_METHOD or not (
@@ -132,9 +137,9 @@ def checked_route(route: Route) -> Route:
     checked_amount(route.quantity)
     if route.mode == "open":
         if route.product is not None or route.feature is not None:
-            raise ValueRefused("an open route uses nothing: name no product and no feature")
+            raise EdgeRouteRefused("an open route uses nothing: name no product and no feature")
     elif route.product is None and (route.feature is None or route.mode != "check"):
-        raise ValueRefused("name a product; a feature alone can be checked only")
+        raise EdgeRouteRefused("name a product; a feature alone can be checked only")
     return route
 
 
@@ -145,7 +150,9 @@ def _check_path(path: str) -> None:
     if path == "/" or segments[-1] == ANY:
         segments.pop()
     for segment in segments:
-        if segment in {".", ".."} or not (_LITERAL.fullmatch(segment) or _NAME.fullmatch(segment)):
+        if segment in {".", ".."}:
+            raise EdgeRouteRefused("path: . and .. are no segments of an address in its one form")
+        if not (_LITERAL.fullmatch(segment) or _NAME.fullmatch(segment)):
             raise ValueRefused(
                 "path: has decoded segments without %, `{names}`, and `*` as the last one"
             )

@@ -27,9 +27,25 @@ from farebox.http.wire import Amount, Body, Limit, Page, TextCursor, Time, View,
 from farebox.storage import Tx
 
 TAGS = ["Gateways"]
-Host = Annotated[str, Meta(min_length=1, max_length=LONGEST_HOST)]
-Method = Annotated[str, Meta(min_length=1, max_length=LONGEST_METHOD)]
-Path = Annotated[str, Meta(min_length=1, max_length=LONGEST_PATH)]
+Host = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=LONGEST_HOST,
+        pattern=r"^(\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*)$",
+    ),
+]
+Method = Annotated[
+    str, Meta(min_length=1, max_length=LONGEST_METHOD, pattern=r"^(\*|[A-Z][A-Z-]*)$")
+]
+Path = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=LONGEST_PATH,
+        pattern=r"^(/|(/([!\x22$&-)+-.0->@-\[\]-z|~]+|\{[A-Za-z_][A-Za-z0-9_]*\}))*(/\*)?)$",
+    ),
+]
 
 
 class SetRoute(Body, frozen=True):
