@@ -63,7 +63,8 @@ def test_only_health_keys_and_description_are_public(undriven):
     public = {path for path, handler in handlers_of(undriven) if handler.opt.get("public")}
     assert public == {
         "/healthz", "/readyz", "/metrics", "/.well-known/jwks.json", "/docs", "/openapi.json",
-        "/.well-known/authzen-configuration", "/docs/files/{name}", "/openapi", "/openapi/openapi.json", "/openapi/{path}",
+        "/.well-known/authzen-configuration", "/docs/files/{name}", "/openapi",
+        "/openapi/openapi.json", "/openapi/{path}",
     }  # fmt: skip
 
 

@@ -22,9 +22,9 @@ def floats(text: str) -> Iterator[int]:
         for name in ast.walk(call.args[1])
     }
     for node in ast.walk(tree):
-        constant = isinstance(node, ast.Constant) and isinstance(node.value, float | complex)
-        named = isinstance(node, ast.Name) and node.id == "float" and node not in asked
-        if constant or named:
+        if isinstance(node, ast.Constant) and isinstance(node.value, float | complex):
+            yield node.lineno
+        elif isinstance(node, ast.Name) and node.id == "float" and node not in asked:
             yield node.lineno
 
 
