@@ -22,9 +22,13 @@ def floats(text: str) -> Iterator[int]:
         for name in ast.walk(call.args[1])
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, float | complex):
-            yield node.lineno
-        elif isinstance(node, ast.Name) and node.id == "float" and node not in asked:
+        if isinstance(node, ast.Constant):
+            found = isinstance(node.value, float | complex)
+        elif isinstance(node, ast.Name):
+            found = node.id == "float" and node not in asked
+        else:
+            continue
+        if found:
             yield node.lineno
 
 
