@@ -183,7 +183,7 @@ def test_ctrl_c_says_that_the_same_command_goes_on(farebox, database_url, open_d
         (("/no/such/file",), "/no/such/file cannot be read: No such file or directory"),
         ((".",), ". cannot be read: Is a directory"),
         (("-", "--count", "bytes"), "the product web is counted in request, not in byte; name"),
-        (("-", "--product", "a b"), "a product code is 1 to 128 letters, digits and . _ : - in"),
+        (("-", "--product", "a b"), "a code is 1 to 128 letters, digits and . _ : - in"),
         (("-", "--allowance", "-1"), 'Invalid value "-1" for --allowance. Must be >= 0.'),
         (("-", "--allowance", str(2**53)), "an amount is a whole number from 0 to"),
         (("-", "--count", "clicks"), 'Invalid value "clicks" for --count.'),
