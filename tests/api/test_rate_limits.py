@@ -101,6 +101,6 @@ def test_a_feature_is_asked_for_alone_or_with_a_product(admin, ada, films):
     asked = own.post("/v1/access/decide", {"mode": "check", "feature": "hd"})
     assert (asked["allowed"], asked["code"]) == (False, "feature_not_in_plan")
     nothing = own.call("POST", "/v1/access/decide", json={"mode": "check"})
-    assert (nothing.status_code, nothing.json()["code"]) == (422, "value_invalid")
+    assert (nothing.status_code, nothing.json()["code"]) == (409, "ask_refused")
     drawn = own.call("POST", "/v1/access/decide", json={"mode": "consume", "feature": "hd"})
-    assert (drawn.status_code, drawn.json()["code"]) == (422, "value_invalid")
+    assert (drawn.status_code, drawn.json()["code"]) == (409, "ask_refused")

@@ -27,11 +27,11 @@ from farebox.access.entitlements.service import (
     update_entitlement,
 )
 from farebox.access.flows import decide
+from farebox.access.flows.asks import AskRefused
 from farebox.access.flows.callers import Callers
 from farebox.access.flows.decide import Decider
 from farebox.contracts.decisions import DecideRequest, Decision
 from farebox.kernel.clock import ManualClock, show_time
-from farebox.kernel.refusals import ValueRefused
 from farebox.ledger.batch import Lane
 from farebox.ledger.service import Ledger
 from farebox.platform import service_credentials, service_operators, service_secrets
@@ -209,7 +209,7 @@ def test_item_is_for_whoever_is_entitled_from_its_start_to_its_end(desk: Desk) -
     "named", [{"item": "nosferatu"}, {"feature": "hd"}, {"feature": "hd", "item": "nosferatu"}]
 )
 def test_only_a_product_can_be_consumed(desk: Desk, named: dict[str, Any]) -> None:
-    with pytest.raises(ValueRefused):
+    with pytest.raises(AskRefused):
         desk.decide("consume", **named)
 
 

@@ -97,6 +97,7 @@ STATUS: Final[Mapping[str, int]] = {
     "item_archived": 409,
     "item_taken": 409,
     "already_redeemed": 409,
+    "ask_refused": 409,
     "already_subscribed": 409,
     "entitlement_of_plan": 409,
     "edge_route_taken": 409,

@@ -12,7 +12,7 @@ from farebox.contracts.decisions import DecideRequest, Decision
 from farebox.kernel import ids
 from farebox.kernel.amounts import MAX_AMOUNT
 from farebox.kernel.clock import SECOND_US
-from farebox.kernel.refusals import Refusal, ValueRefused
+from farebox.kernel.refusals import Refusal
 from farebox.ledger.model import (
     FOREVER,
     Applied,
@@ -45,6 +45,12 @@ class ConsumerUnknown(Refusal):
     """There is no such consumer."""
 
     code = "consumer_unknown"
+
+
+class AskRefused(Refusal):
+    """What is asked for does not go together."""
+
+    code = "ask_refused"
 
 
 class DecisionRefused(Refusal):
@@ -205,13 +211,13 @@ def _denied_by(
 
 
 def checked_ask(ask: DecideRequest) -> None:
-    """Refuse a request that asks for nothing, or takes something that cannot be drawn."""
+    """Refuse what asks for nothing, or would take what cannot be drawn (`ask_refused`)."""
     if ask.product is not None:
         return
     if ask.feature is None and ask.item is None:
-        raise ValueRefused("name a product, a feature or an item")
+        raise AskRefused("name a product, a feature or an item")
     if ask.mode != "check":
-        raise ValueRefused("only a product can be consumed or reserved")
+        raise AskRefused("only a product can be consumed or reserved")
 
 
 def rates_for(subject: Subject, holder: Caller | None, product: str | None) -> tuple[Rate, ...]:
