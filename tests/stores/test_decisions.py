@@ -188,5 +188,6 @@ def test_what_was_known_stays_good_while_nothing_of_it_changes(cinema):
     cinema.top_up(5)
     cinema.watch(bob)
     cinema.suspend(bob)
-    run(cinema.database, consumers.update_consumer, ADA, ada, name="Ada L.")
+    run(cinema.database, consumers.update_consumer, ADA, bob, name="Bob L.")
+    run(cinema.database, consumers.update_consumer, ADA, ada, metadata={"tier": "gold"})
     assert state(cinema.database, ada) == known
