@@ -1,6 +1,7 @@
 """Processes of our own, started, watched and stopped by the server that serves.
 
-A child ends when its standard input does, so it never outlives a parent that was killed.
+A child ends when its standard input does: when the server has ended, and with it every process
+that inherited the other end. A worker that outlives a killed server keeps the child alive.
 """
 
 import os
