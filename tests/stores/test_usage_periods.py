@@ -34,7 +34,8 @@ def metering(database, clock) -> Metering:
 
 
 def close(metering: Metering) -> int:
-    """Let the worker close what is due, until nothing is."""
+    """Let the worker close what is due, once all is added up, until nothing is."""
+    metering.roll_up()
     worker, closed = Periods(metering.database), 0
     while more := worker.step():
         closed += more

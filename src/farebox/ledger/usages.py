@@ -49,10 +49,14 @@ class JournalSums(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
-    """A stretch of the journal: its uses, and how each touched bucket stood at its end."""
+    """A stretch of the journal: its uses, and how each touched bucket stood at its end.
+
+    `rows` counts all of its rows, uses or not.
+    """
 
     uses: tuple[JournalUse, ...]
     left: dict[int, int]
+    rows: int
 
 
 class DecidedUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,17 +92,21 @@ def span(tx: Tx, after: int, until: int | None) -> Span:
     )  # fmt: skip
     entry = sa.func.max(journal.c.entry)
     last = (
-        sa.select(journal.c.bucket, entry.label("entry"))
+        sa.select(journal.c.bucket, entry.label("entry"), sa.func.count().label("count"))
         .where(tx.log_span(journal, after, until))
         .group_by(journal.c.bucket)
         .subquery()
     )
     rows = tx.run(
-        sa.select(journal.c.bucket, journal.c.available_after)
+        sa.select(journal.c.bucket, journal.c.available_after, last.c.count.label("rows"))
         .join(last, sa.and_(last.c.bucket == journal.c.bucket, last.c.entry == journal.c.entry))
         .where(tx.log_span(journal, after, until))
+    ).all()
+    return Span(
+        uses=_joined(uses),
+        left={row.bucket: row.available_after for row in rows},
+        rows=sum(row.rows for row in rows),
     )
-    return Span(uses=_joined(uses), left={row.bucket: row.available_after for row in rows})
 
 
 def sums_after(

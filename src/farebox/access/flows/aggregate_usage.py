@@ -30,8 +30,8 @@ def roll_up(
     grace_us: int = GRACE_US,
     rows: int = ROWS_A_STEP,
     move_always: bool = False,
-) -> bool:
-    """Add the next stretch of both logs to the rollups; tells whether there was one.
+) -> int:
+    """Add the next stretch of both logs to the rollups; returns how many rows it had.
 
     The stretch is added up in a reading transaction; the writing one stores sums, position and
     the notices that they bring. With `move_always` the position is stored also after nothing.
@@ -41,7 +41,7 @@ def roll_up(
         notices = quota_notices(tx, stretch.left)
         low = low_buckets(tx, stretch.left)
     if not stretch.rows and not move_always:
-        return False
+        return 0
 
     def work(tx: Tx) -> None:
         store_stretch(tx, stretch, grace_us=grace_us)
@@ -51,13 +51,13 @@ def roll_up(
     try:
         database.run(work)
     except StretchPassed:
-        return True
-    return bool(stretch.rows)
+        return max(stretch.rows, 1)
+    return stretch.rows
 
 
 def catch_up(database: Database, *, grace_us: int = GRACE_US) -> None:
-    """Add up all that can be added up now."""
-    while roll_up(database, grace_us=grace_us):
+    """Add up all that is there now; what is written meanwhile may wait."""
+    while roll_up(database, grace_us=grace_us) >= ROWS_A_STEP:
         pass
 
 

@@ -24,7 +24,7 @@ from farebox.ledger import usages
 from farebox.ledger.usages import JournalUse
 from farebox.storage import Tx
 
-ROWS_A_STEP: Final = 5_000
+ROWS_A_STEP: Final = 10_000
 _AT_ONCE: Final = 1_000
 _COUNTING: Final = ("report", "correction")
 _NOBODY: Final = ""
@@ -73,7 +73,7 @@ def read_stretch(tx: Tx, *, grace_us: int, rows: int = ROWS_A_STEP) -> Stretch:
         position=position,
         journal=journal,
         records=records,
-        rows=_rows(tx, position.records, records) + len(span.left),
+        rows=_rows(tx, position.records, records) + span.rows,
         sums=added_up(uses),
         values=values_of(uses, _aggregations(tx, {one.product for one in uses})),
         periods=periods,
