@@ -19,12 +19,14 @@ from farebox.access.marketplace.model import Draft, Offer
 from farebox.billing.copies import service as copies
 from farebox.billing.flows.handlers import COPIES, HANDLERS
 from farebox.events.inbox import Inbox
-from farebox.events.model import Position
+from farebox.events.model import Position, PositionGone
 from farebox.events.reader import Reader
 from farebox.events.service import events_after
 from farebox.events.transports.in_process import DatabaseLog
 from farebox.platform.service_dead_letters import list_dead_letters
 from farebox.platform.service_operators import create_operator
+from farebox.workers.following import Following
+from farebox.workers.retention import DAY_US, Retention
 from tests.api.conftest import rows_of
 from tests.support.engines import BILLING
 from tests.support.services import ADA, run
@@ -93,6 +95,11 @@ def told(database):
     return run(database, events_after, Position(), 1_000).events
 
 
+def read(billing, find, *key):
+    """Return what a copy holds of something."""
+    return run(billing, find, *key)
+
+
 def held(billing):
     """Return every row of every copy."""
     found = rows_of(billing)
@@ -119,23 +126,23 @@ def settle(*workers):
 
 def test_copies_hold_what_access_told_last(database, billing, story):
     keep(billing, told(database))
-    film = run(billing, copies.find_product, "films")
+    film = read(billing, copies.find_product, "films")
     assert (film.name, film.scale, film.billable, film.version) == ("All films", 2, False, 2)
-    assert run(billing, copies.find_feature, "sso").state == "archived"
-    assert run(billing, copies.find_plan, "pro").name == "Pro 2"
-    first = run(billing, copies.find_plan, "pro", 1)
+    assert read(billing, copies.find_feature, "sso").state == "archived"
+    assert read(billing, copies.find_plan, "pro").name == "Pro 2"
+    first = read(billing, copies.find_plan, "pro", 1)
     assert (first.name, first.trial_days, first.quotas[0]["limit"]) == ("Pro", 14, 10)
-    mine = run(billing, copies.find_subscription, story)
+    mine = read(billing, copies.find_subscription, story)
     assert (mine.plan_id, mine.plan_version, mine.period_unit) == ("pro", 1, "month")
-    ada = run(billing, copies.find_consumer, mine.consumer_id)
+    ada = read(billing, copies.find_consumer, mine.consumer_id)
     assert (ada.name, ada.state, ada.metadata) == ("Ada L.", "suspended", {"vip": True})
-    film = run(billing, copies.find_item, "nosferatu")
+    film = read(billing, copies.find_item, "nosferatu")
     assert (film.title, film.offers[0].code) == ({"en": "Nosferatu"}, "buy")
     assert film.state == "published"
     [club] = held(billing)["group_copy"]
     assert "Cinema club" in club
     for find in (copies.find_item, copies.find_product, copies.find_group, copies.find_plan):
-        assert run(billing, find, "unheard-of") is None
+        assert read(billing, find, "unheard-of") is None
 
 
 def test_repeated_and_shuffled_events_leave_the_same_copies(database, billing, story):
@@ -157,7 +164,7 @@ def test_every_order_of_a_groups_events_leaves_it_deleted(database, billing):
     for order in itertools.permutations(told(database)):
         run(billing, copies.empty_copies)
         keep(billing, order)
-        assert run(billing, copies.find_group, group) is None
+        assert read(billing, copies.find_group, group) is None
 
 
 def test_a_replay_fills_emptied_copies_with_the_same(database, billing, story):
@@ -180,7 +187,31 @@ def test_a_snapshot_fills_copies_as_the_log_does(database, billing, new_billing,
     assert held(restored) == held(billing)
     run(database, catalog.archive_product, ADA, "films")
     settle(reader, inbox)
-    assert run(restored, copies.find_product, "films").state == "archived"
+    assert read(restored, copies.find_product, "films").state == "archived"
+
+
+def test_where_the_log_is_gone_copies_begin_anew_and_go_on(
+    database, billing, new_billing, story, clock
+):
+    keep(billing, told(database))
+    clock.move(3 * DAY_US)
+    settle(Retention(database, days=1))
+    assert told_from_the_start_is_gone(database)
+    late = new_billing()
+    reader, inbox = reader_of(database, late)
+    settle(Following(reader), inbox)
+    assert held(late) == held(billing)
+    run(database, catalog.create_product, ADA, code="books", name="Books")
+    settle(Following(reader), inbox)
+    assert read(late, copies.find_product, "books").name == "Books"
+
+
+def told_from_the_start_is_gone(database):
+    try:
+        told(database)
+    except PositionGone:
+        return True
+    return False
 
 
 def test_what_cannot_be_read_is_a_dead_letter_and_changes_nothing(database, billing, story, clock):

@@ -6,7 +6,7 @@ transaction is ever open on the event loop.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol, TypeVar
 
@@ -14,6 +14,7 @@ from litestar import Request
 
 from farebox.access.flows.asks import Standing
 from farebox.access.flows.callers import Caller
+from farebox.access.flows.snapshots import PROVIDERS
 from farebox.access.flows.visit import Gatekeeper
 from farebox.access.usage.model import GRACE_US
 from farebox.contracts.decisions import (
@@ -24,6 +25,7 @@ from farebox.contracts.decisions import (
     ReleaseRequest,
     ReleaseResult,
 )
+from farebox.events.service_snapshots import Providers
 from farebox.http.metrics import Metrics
 from farebox.http.wire import Key, Reason, read_key
 from farebox.kernel.clock import Clock
@@ -77,8 +79,8 @@ class Services:
     credential this is, or None; it may block, and its answer is not older than the call.
     `issuer` is the name under which access keys are signed. `private_webhooks` lets webhooks go to
     addresses of one's own network. `usage_grace_us` is how long after its end a period stays open
-    for late reports. `test_clock` gives the test clock its
-    routes.
+    for late reports. `test_clock` gives the test clock its routes. `snapshots` are what readers of
+    the log may begin with.
     """
 
     database: Database
@@ -91,6 +93,7 @@ class Services:
     private_webhooks: bool = False
     usage_grace_us: int = GRACE_US
     test_clock: bool = False
+    snapshots: Providers = field(default_factory=lambda: PROVIDERS)
 
     @cached_property
     def gatekeeper(self) -> Gatekeeper:
