@@ -147,7 +147,7 @@ def _records(path: Path) -> list[tuple[Any, ...]]:
 def _raw(path: Path, rows: list[tuple[Any, ...]], manner: Manner) -> float:
     """Insert the records into an empty database of the same form; return records a second."""
     database = open_database("access", f"sqlite:///{path}", SystemClock())
-    migrate(database, COMPONENTS)
+    migrate(database, COMPONENTS["access"])
     database.close()
     columns = {"usage_record": _columns(path)}
     sqlite = RawSqlite(path, pragmas=ledger_rows.pragmas(), columns=columns)

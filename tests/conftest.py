@@ -13,7 +13,7 @@ from farebox.kernel.clock import Clock, ManualClock
 from farebox.ledger.service import Ledger
 from farebox.storage import Database
 from tests.golden.summary import pytest_terminal_summary  # noqa: F401 - workers report to here
-from tests.support.engines import ENGINES, Engine, Postgresql, Sqlite, start
+from tests.support.engines import BILLING, ENGINES, Engine, Postgresql, Sqlite, start
 from tests.support.scene import Scene
 
 OpenAt = Callable[..., Database]
@@ -80,6 +80,26 @@ def open_database_at(engine: Engine, clock: ManualClock) -> Iterator[OpenAt]:
 def database(database_url: str, open_database_at: OpenAt) -> Database:
     """Return a freshly migrated database, once for each engine."""
     return open_database_at(database_url)
+
+
+@pytest.fixture
+def billing_urls(engine: Engine) -> Iterator[Callable[[], str]]:
+    """Return a function that makes a freshly migrated database of billing, and returns its URL."""
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(engine.migrated(BILLING))
+        return made[-1]
+
+    yield make
+    for url in made:
+        engine.drop(url)
+
+
+@pytest.fixture
+def billing(billing_urls: Callable[[], str], open_database_at: OpenAt) -> Database:
+    """Return billing's own database, once for each engine."""
+    return open_database_at(billing_urls(), name="billing")
 
 
 @pytest.fixture

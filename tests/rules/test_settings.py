@@ -28,6 +28,8 @@ def test_defaults_are_a_folder_here_and_a_port_of_this_host_only():
         ("FAREBOX_PORT", "9000", "port", 9000),
         ("FAREBOX_WORKERS", "4", "workers", 4),
         ("FAREBOX_ACCESS_DATABASE_URL", "postgresql://a@b/c", "database_url", "postgresql://a@b/c"),
+        ("FAREBOX_BILLING_DATABASE_URL", "postgresql://a@b/d", "billing_database_url", ...),
+        ("FAREBOX_ONLY", "billing", "only", "billing"),
         ("FAREBOX_ADMIN_KEY", KEY, "admin_key", KEY),
         ("FAREBOX_ADMIN_KEY", 'a sentence, with blanks and a "quote"', "admin_key", ...),
         ("FAREBOX_PUBLIC_URL", "https://api.example", "issuer", "https://api.example"),
@@ -164,3 +166,36 @@ def test_worker_processes_are_given_the_same_settings():
         }
     )
     assert load_settings(as_environment(settings)) == settings
+
+
+ELSEWHERE = {"FAREBOX_BILLING_URL": "https://billing.example", "FAREBOX_BILLING_KEY": KEY}
+
+
+@pytest.mark.parametrize(
+    ("variables", "served", "here"),
+    [
+        ({}, "access billing", "access billing"),
+        ({"FAREBOX_ONLY": "access"}, "access", "access billing"),
+        ({"FAREBOX_ONLY": "billing"}, "billing", "access billing"),
+        ({"FAREBOX_ONLY": "access", **ELSEWHERE}, "access", "access"),
+        ({"FAREBOX_ONLY": "billing", "FAREBOX_NATS_URL": "nats://host:4222"}, "billing", "billing"),
+    ],
+)
+def test_the_other_services_database_is_reached_unless_its_log_comes_otherwise(
+    variables, served, here
+):
+    settings = load_settings(variables)
+    assert " ".join(settings.served) == served
+    assert " ".join(settings.here) == here
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_an_address_without_its_key_is_refused_and_a_key_without_its_address(name):
+    with pytest.raises(SettingsRefused, match="must be set with"):
+        load_settings({name: ELSEWHERE[name]})
+
+
+@pytest.mark.parametrize("text", ["notifications", "", "access,billing"])
+def test_only_a_service_can_be_served_alone(text):
+    with pytest.raises(SettingsRefused, match="access or billing"):
+        load_settings({"FAREBOX_ONLY": text})

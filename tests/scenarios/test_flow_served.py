@@ -5,13 +5,8 @@ import signal
 import httpx2
 import pytest
 
-from farebox.access.flows.handlers import HANDLERS
-from farebox.events.inbox import Inbox
-from farebox.events.reader import Reader
-from farebox.events.transports.in_process import DatabaseLog
 from farebox.kernel.clock import SystemClock
 from farebox.platform.service_test_clock import follow_test_clock, settle_test_clock
-from farebox.wiring.loops import PATIENCE_US
 from tests.support.commands import Farebox, answers, line_of, stop, until
 from tests.support.flows import Billing
 from tests.support.services import run
@@ -34,10 +29,12 @@ COUNTED = {
 
 
 @pytest.fixture
-def farebox(command_nursery, tmp_path, empty_url):
-    """Return the command on an empty database, with two processes that answer."""
+def farebox(command_nursery, tmp_path, empty_url, billing_url):
+    """Return access's command on an empty database, with two processes that answer."""
     settings = {
         "FAREBOX_ACCESS_DATABASE_URL": empty_url,
+        "FAREBOX_BILLING_DATABASE_URL": billing_url,
+        "FAREBOX_ONLY": "access",
         "FAREBOX_ADMIN_KEY": ADMIN,
         "FAREBOX_WORKERS": "2",
     }
@@ -84,16 +81,13 @@ class Served:
 
 
 class Beside:
-    """Billing beside the server, in this process: its outbox is read into access's inbox."""
+    """Billing beside the server, in this process: its outbox is read by the server itself."""
 
     def __init__(self, access, billing):
         self.billing = Billing(billing, access)
-        log = DatabaseLog(billing, name="billing", reader="access")
-        # It only stores: the server applies.
-        self._reader = Reader(log, Inbox(access, HANDLERS, patience_us=PATIENCE_US))
 
     def step(self):
-        while sum(worker.step() for worker in (*self.billing.workers, self._reader)):
+        while sum(worker.step() for worker in self.billing.workers):
             pass
 
     def told(self, type_, process):

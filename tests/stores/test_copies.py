@@ -19,14 +19,15 @@ from farebox.access.marketplace.model import Draft, Offer
 from farebox.billing.copies import service as copies
 from farebox.billing.flows.handlers import COPIES, HANDLERS
 from farebox.events.inbox import Inbox
-from farebox.events.model import Position
+from farebox.events.model import Position, PositionGone
 from farebox.events.reader import Reader
 from farebox.events.service import events_after
 from farebox.events.transports.in_process import DatabaseLog
 from farebox.platform.service_dead_letters import list_dead_letters
 from farebox.platform.service_operators import create_operator
+from farebox.workers.following import Following
+from farebox.workers.retention import DAY_US, Retention
 from tests.api.conftest import rows_of
-from tests.support.engines import BILLING
 from tests.support.services import ADA, run
 
 HELD = (
@@ -39,29 +40,9 @@ OFFER = Offer(code="buy", kind="purchase")
 
 
 @pytest.fixture
-def billing_urls(engine):
-    """Return a function that makes a database of billing, and returns its URL."""
-    made = []
-
-    def make():
-        made.append(engine.migrated(BILLING))
-        return made[-1]
-
-    yield make
-    for url in made:
-        engine.drop(url)
-
-
-@pytest.fixture
 def new_billing(billing_urls, open_database_at):
     """Return a function that makes a database of billing."""
     return lambda: open_database_at(billing_urls(), name="billing")
-
-
-@pytest.fixture
-def billing(new_billing):
-    """Return billing's own database."""
-    return new_billing()
 
 
 @pytest.fixture
@@ -186,6 +167,30 @@ def test_a_snapshot_fills_copies_as_the_log_does(database, billing, new_billing,
     run(database, catalog.archive_product, ADA, "films")
     settle(reader, inbox)
     assert read(restored, copies.find_product, "films").state == "archived"
+
+
+def test_where_the_log_is_gone_copies_begin_anew_and_go_on(
+    database, billing, new_billing, story, clock
+):
+    keep(billing, told(database))
+    clock.move(3 * DAY_US)
+    settle(Retention(database, days=1))
+    assert told_from_the_start_is_gone(database)
+    late = new_billing()
+    reader, inbox = reader_of(database, late)
+    settle(Following(reader), inbox)
+    assert held(late) == held(billing)
+    run(database, catalog.create_product, ADA, code="books", name="Books")
+    settle(Following(reader), inbox)
+    assert read(late, copies.find_product, "books").name == "Books"
+
+
+def told_from_the_start_is_gone(database):
+    try:
+        told(database)
+    except PositionGone:
+        return True
+    return False
 
 
 def test_what_cannot_be_read_is_a_dead_letter_and_changes_nothing(database, billing, story, clock):

@@ -28,6 +28,7 @@ app.command(clock)
 DEMO_FOLDER = "demo-data"
 Config = Annotated[Path | None, Parameter(help="A TOML file of settings (FAREBOX_CONFIG).")]
 Roles = Annotated[list[Role], Parameter(negative=())]
+Only = Annotated[Literal["access", "billing"] | None, Parameter()]
 Data = Annotated[Path | None, Parameter(help="The folder of the databases (FAREBOX_DATA).")]
 
 
@@ -47,6 +48,7 @@ def serve(
     host: str | None = None,
     port: int | None = None,
     workers: int | None = None,
+    only: Only = None,
     test_clock: Annotated[bool | None, Parameter(negative=())] = None,
 ) -> None:
     """Serve the API until Ctrl-C. Brings the schema up to date first.
@@ -61,11 +63,19 @@ def serve(
         The port to listen on; 0 takes a free one (FAREBOX_PORT).
     workers
         Processes that serve side by side (FAREBOX_WORKERS).
+    only
+        Run this service alone (FAREBOX_ONLY).
     test_clock
         Let an admin move the time on, on data of its own (FAREBOX_TEST_CLOCK).
     """
     settings = _settings(
-        config, data=data, host=host, port=port, workers=workers, test_clock=test_clock
+        config,
+        data=data,
+        host=host,
+        port=port,
+        workers=workers,
+        only=only,
+        test_clock=test_clock,
     )
     from farebox.wiring.server import port_to_listen_on, run_server
     from farebox.wiring.services import prepare
@@ -104,8 +114,8 @@ def migrate(*, config: Config = None, data: Data = None) -> None:
     from farebox.wiring.services import migrate_all
 
     steps = migrate_all(_settings(config, data=data))
-    for step in steps:
-        print(f"applied {step.component} {step.name}")
+    for service, step in steps:
+        print(f"applied {step.component} {step.name} to {service}")
     if not steps:
         print("the schema is up to date")
 

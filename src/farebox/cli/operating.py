@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 from rich.console import Console
 from rich.table import Table
 
-from farebox.kernel.clock import SystemClock, show_time
+from farebox.kernel.clock import show_time
 from farebox.platform import (
     service_credentials,
     service_operators,
@@ -15,7 +15,7 @@ from farebox.platform import (
 )
 from farebox.platform.model import Actor, Credential, Operator
 from farebox.storage import Tx
-from farebox.wiring.services import opened
+from farebox.wiring.services import opened_served
 from farebox.wiring.settings import Settings
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ def _actor(reason: str) -> Actor:
 
 
 def _change(settings: Settings, work: Callable[[Tx], T]) -> T:
-    with opened(settings, SystemClock()) as database:
+    with opened_served(settings) as database:
         return database.run(work)
 
 
@@ -38,7 +38,10 @@ def show_keys(settings: Settings) -> None:
         table.add_column(heading, overflow="fold")
     for heading in ("key", "ends in", "made", "state"):
         table.add_column(heading, no_wrap=True)
-    with opened(settings, SystemClock()) as database, database.read() as tx:
+    with (
+        opened_served(settings) as database,
+        database.read() as tx,
+    ):
         for operator in _operators(tx):
             for each in service_credentials.list_credentials(tx, operator.id, limit=1000).items:
                 table.add_row(

@@ -1,4 +1,4 @@
-"""`farebox events`: positions and dead letters, straight on the database."""
+"""`farebox events`: positions and dead letters, straight on the database of access or `only`."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -6,13 +6,13 @@ from typing import TypeVar
 from farebox.events.model import DeadLetter
 from farebox.events.service import show_position
 from farebox.events.service_positions import forget_standing, list_standings
-from farebox.kernel.clock import SystemClock, show_time
+from farebox.kernel.clock import show_time
 from farebox.kernel.refusals import ValueRefused
 from farebox.platform import service_dead_letters
 from farebox.platform.model import Actor
 from farebox.platform.service_audit import record
 from farebox.storage import Tx
-from farebox.wiring.services import opened
+from farebox.wiring.services import opened_served
 from farebox.wiring.settings import Settings
 
 T = TypeVar("T")
@@ -23,13 +23,16 @@ def _actor(reason: str) -> Actor:
 
 
 def _change(settings: Settings, work: Callable[[Tx], T]) -> T:
-    with opened(settings, SystemClock()) as database:
+    with opened_served(settings) as database:
         return database.run(work)
 
 
 def show_positions(settings: Settings) -> None:
     """Print how everybody stands with the logs."""
-    with opened(settings, SystemClock()) as database, database.read() as tx:
+    with (
+        opened_served(settings) as database,
+        database.read() as tx,
+    ):
         for each in list_standings(tx):
             trouble = f"  failed {each.failures} times" if each.failures else ""
             name = f"{each.kind} {each.name}".rstrip()
@@ -51,7 +54,10 @@ def forget(settings: Settings, kind: str, name: str, reason: str) -> None:
 def show_letters(settings: Settings) -> None:
     """Print dead letters, a line each."""
     after = None
-    with opened(settings, SystemClock()) as database, database.read() as tx:
+    with (
+        opened_served(settings) as database,
+        database.read() as tx,
+    ):
         while True:
             page = service_dead_letters.list_dead_letters(tx, after=after)
             for letter in page.items:
@@ -62,7 +68,10 @@ def show_letters(settings: Settings) -> None:
 
 def show_letter(settings: Settings, letter: str) -> None:
     """Print a dead letter with what came and why it failed."""
-    with opened(settings, SystemClock()) as database, database.read() as tx:
+    with (
+        opened_served(settings) as database,
+        database.read() as tx,
+    ):
         found = service_dead_letters.read_dead_letter(tx, letter)
     print(_line(found))
     print(f"data: {found.event.data}")

@@ -124,10 +124,10 @@ def _tell(path: str, allow: str) -> HTTPRouteHandler:
     return handler(tell)
 
 
-def create_app(services: Services) -> App:
+def create_app(services: Services, handlers: Sequence[HTTPRouteHandler] = HANDLERS) -> App:
     """Return the API over these services. It owns none of them and closes nothing."""
     routes = [
-        *HANDLERS,
+        *handlers,
         *(test_clock.HANDLERS if services.test_clock else ()),
         upkeep.is_alive,
         upkeep.is_ready,

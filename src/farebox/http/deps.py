@@ -6,14 +6,15 @@ transaction is ever open on the event loop.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from litestar import Request
 
 from farebox.access.flows.asks import Standing
 from farebox.access.flows.callers import Caller
+from farebox.access.flows.snapshots import PROVIDERS
 from farebox.access.flows.visit import Gatekeeper
 from farebox.access.usage.model import GRACE_US
 from farebox.contracts.decisions import (
@@ -24,6 +25,7 @@ from farebox.contracts.decisions import (
     ReleaseRequest,
     ReleaseResult,
 )
+from farebox.events.service_snapshots import Providers
 from farebox.http.metrics import Metrics
 from farebox.http.wire import Key, Reason, read_key
 from farebox.kernel.clock import Clock
@@ -34,6 +36,8 @@ from farebox.platform.rules import actor_of
 from farebox.storage import Database, Tx
 
 T = TypeVar("T")
+BILLING: Final = {"service": "billing"}
+"""Says in a handler's `opt` that its desk and its commands stand before billing's database."""
 AnyRequest = Request[Any, Any, Any]
 
 
@@ -77,8 +81,9 @@ class Services:
     credential this is, or None; it may block, and its answer is not older than the call.
     `issuer` is the name under which access keys are signed. `private_webhooks` lets webhooks go to
     addresses of one's own network. `usage_grace_us` is how long after its end a period stays open
-    for late reports. `test_clock` gives the test clock its
-    routes.
+    for late reports. `test_clock` gives the test clock its routes. `snapshots` are what readers of
+    the log may begin with. `billing` is billing's database, with its own components, where billing
+    is served beside access; where it is served alone, it is the `database`.
     """
 
     database: Database
@@ -91,6 +96,9 @@ class Services:
     private_webhooks: bool = False
     usage_grace_us: int = GRACE_US
     test_clock: bool = False
+    snapshots: Providers = field(default_factory=lambda: PROVIDERS)
+    billing: Database | None = None
+    billing_components: tuple[str, ...] = ()
 
     @cached_property
     def gatekeeper(self) -> Gatekeeper:
@@ -100,15 +108,11 @@ class Services:
 
 @dataclass(frozen=True, kw_only=True)
 class Desk:
-    """One question: who asks, and the door to the database."""
+    """One question: who asks, and the door to the database of the service that they ask."""
 
     services: Services
     principal: Principal
-
-    @property
-    def database(self) -> Database:
-        """Return the database, for the flows that open their own transactions."""
-        return self.services.database
+    database: Database
 
     def read(self, work: Callable[[Tx], T]) -> T:
         """Ask in one reading transaction."""
@@ -161,9 +165,20 @@ def provide_services(request: AnyRequest) -> Services:
     return services
 
 
+def _database(request: AnyRequest) -> Database:
+    """Return the database of the service that the route is of (`opt=BILLING`: billing's)."""
+    services = provide_services(request)
+    of_billing = request.route_handler.opt.get("service") == "billing"
+    return services.billing or services.database if of_billing else services.database
+
+
 def provide_desk(request: AnyRequest) -> Desk:
     """Return the desk of a request that the guard let pass."""
-    return Desk(services=provide_services(request), principal=request.scope["user"])
+    return Desk(
+        services=provide_services(request),
+        principal=request.scope["user"],
+        database=_database(request),
+    )
 
 
 def provide_command(
@@ -173,6 +188,7 @@ def provide_command(
     return Command(
         services=provide_services(request),
         principal=request.scope["user"],
+        database=_database(request),
         payload=request.state.payload,
         key=read_key(idempotency_key),
         reason=reason,

@@ -11,7 +11,7 @@ from farebox.http.metrics import CONTENT_TYPE
 from farebox.http.roles import PUBLIC
 from farebox.http.wire import View
 from farebox.kernel.refusals import ClockJumped
-from farebox.storage import MigrationRefused, pending
+from farebox.storage import Database, MigrationRefused, pending
 
 _log: Final = structlog.get_logger("farebox.http")
 
@@ -45,9 +45,11 @@ def is_alive() -> Health:
 def is_ready(services: NamedDependency[Services]) -> Response[Readiness]:
     """Tell whether database, schema and clock let this process work; 503 while they do not."""
     checks = {
-        f"database {services.database.name}": _database(services),
+        f"database {services.database.name}": _database(services.database, services.components),
         "clock": _clock(services),
     }
+    if services.billing is not None:
+        checks["database billing"] = _database(services.billing, services.billing_components)
     ready = all(word == "ok" for word in checks.values())
     return Response(Readiness(ready=ready, checks=checks), status_code=200 if ready else 503)
 
@@ -65,9 +67,9 @@ def read_metrics(services: NamedDependency[Services]) -> Response[bytes]:
     return Response(services.metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
 
-def _database(services: Services) -> str:
+def _database(database: Database, components: tuple[str, ...]) -> str:
     try:
-        missing = pending(services.database, services.components)
+        missing = pending(database, components)
     except MigrationRefused:
         return "made by a newer Farebox"
     except Exception:  # noqa: BLE001 - whatever it is, this process cannot work

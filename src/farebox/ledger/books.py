@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from farebox.ledger.accounts import BucketBook, GrantBook, HoldBook, Taking
-from farebox.ledger.model import MARK_EVERY, Kind, Remembered
+from farebox.ledger.model import MARK_EVERY, Kind, Leg, Post, Remembered
 
 
 class NeedMore(Exception):
@@ -32,6 +32,7 @@ class Books:
         self.grant_bucket: dict[int, int] = {}
         self.remembered: dict[bytes, Remembered] = {}
         self.revisions: dict[str, int] = {}
+        self.sinks: dict[int, int] = {}  # the sinks that posts name, with their assets
         self.takings: dict[int, list[Taking]] = {}
         self.looked: dict[int, BucketBook] = {}
         self.settling: set[int] = set()
@@ -88,6 +89,13 @@ class Books:
         ))  # fmt: skip
         if entry % MARK_EVERY == 0:
             self.marks.append((bucket.id, entry, at, operation))
+
+    def post(self, operation: int, line: int, leg: Leg, at: int, command: Post) -> None:
+        """Append one journal row between sinks, which is in no bucket's history."""
+        self.transfers.append((
+            operation, line, Kind.POST, 0, 0, 0, leg.debit, leg.credit, leg.amount,
+            None, None, at, None, 0, command.actor, command.product, command.meta,
+        ))  # fmt: skip
 
     def balances(self) -> Balances:
         """Return what the touched buckets and their grants are to have after this batch."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from farebox.kernel.amounts import MAX_COUNTER
+from farebox.kernel.amounts import MAX_COUNTER, is_amount
 from farebox.ledger.accounts import OPEN, WAITING, BucketBook, GrantBook, Taking, burn_order
 from farebox.ledger.books import Books, NeedMore
 from farebox.ledger.due import add_grant, breakage, drop_closed
@@ -16,6 +16,7 @@ from farebox.ledger.model import (
     Kind,
     Move,
     Outcome,
+    Post,
     Refused,
     Reverse,
     Sink,
@@ -29,6 +30,8 @@ _VALIDITY: Final = Refused(
 )
 _OVERFLOW: Final = Refused(code="counter_overflow")
 _NO_GRANT: Final = Refused(code="grant_unknown")
+_NO_SINK: Final = Refused(code="sink_unknown")
+_LEGS: Final = Refused(code="value_invalid", detail="a leg moves 1 or more between two sinks")
 _NOTHING: Final = Refused(code="nothing_to_reverse")
 
 
@@ -277,3 +280,23 @@ def freeze(books: Books, command: Freeze, operation: int, now: int) -> Outcome:
     return Applied(
         operation=operation, at=at, bucket=bucket.id, amount=0, available=max(bucket.room(), 0)
     )
+
+
+def post(books: Books, command: Post, operation: int, now: int) -> Outcome:
+    """Move amounts between sinks; see `model.Post`. Sinks have no balance row, so nothing waits."""
+    if not command.legs:
+        return _LEGS
+    assets = set()
+    for leg in command.legs:
+        if leg.debit == leg.credit or not is_amount(leg.amount, least=1):
+            return _LEGS
+        for side in (leg.debit, leg.credit):
+            if side not in books.sinks:
+                return _NO_SINK
+            assets.add(books.sinks[side])
+    if len(assets) > 1:
+        return Refused(code="asset_differs")
+    for line, leg in enumerate(command.legs):
+        books.post(operation, line, leg, now, command)
+    moved = sum(leg.amount for leg in command.legs)
+    return Applied(operation=operation, at=now, bucket=0, amount=moved, available=0)

@@ -23,6 +23,7 @@ from farebox.ledger.model import (
     Move,
     Outcome,
     Pin,
+    Post,
     Recall,
     Refused,
     Release,
@@ -50,6 +51,7 @@ _STEPS: Final[dict[type[Any], _Step]] = {
     Reverse: changes.reverse,
     Move: changes.move,
     Freeze: changes.freeze,
+    Post: changes.post,
 }
 # Commands whose amount may be 0: capturing 0 releases, looking at 0 asks for the balance.
 _FROM_ZERO: Final = (Capture, Look)

@@ -15,6 +15,7 @@ from farebox.ledger.model import (
     Look,
     Move,
     Pin,
+    Post,
     Release,
     Request,
     Reverse,
@@ -70,6 +71,7 @@ class Needs:
         self.grants: set[int] = set()
         self.reversals: set[int] = set()
         self.holds: set[int] = set()
+        self.sinks: set[int] = set()
         for one in requests:
             for command in one.commands:
                 if type(command) is Use and len(command.sources) == 1:
@@ -104,6 +106,8 @@ class Needs:
                 self.grants.add(grant)
             case Reverse(operation=operation):
                 self.reversals.add(operation)
+            case Post(legs=legs):
+                self.sinks.update(side for leg in legs for side in (leg.debit, leg.credit))
             case _:
                 pass
 
@@ -204,6 +208,8 @@ def _load_named(tx: Tx, needs: Needs, memory: Memory, books: Books) -> None:
     if needs.grants:
         books.grant_bucket = needs.grant_bucket
         store.load_named_grants(tx, books, needs.grants)
+    if needs.sinks:
+        books.sinks = store.assets_of_sinks(tx, sorted(needs.sinks))
     if needs.reversals:
         books.takings = store.takings_of(tx, sorted(needs.reversals))
         named = [t.grant for takings in books.takings.values() for t in takings]

@@ -64,6 +64,7 @@ class Kind(IntEnum):
     START = 13
     FREEZE = 14
     UNFREEZE = 15
+    POST = 16  # between sinks: it belongs to no bucket's history
 
 
 class Sink(IntEnum):
@@ -208,6 +209,27 @@ class Freeze(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="fr
     frozen: bool = True
 
 
+class Leg(msgspec.Struct, frozen=True, array_like=True):
+    """An amount from one sink to another; their balances are credits less debits."""
+
+    debit: int
+    credit: int
+    amount: int
+
+
+class Post(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="post"):
+    """Move amounts between sinks of one asset, which have no floor: an entry in the books.
+
+    Refuses a leg that names no sink (`sink_unknown`), sinks of two assets (`asset_differs`), and
+    a leg whose sides are the same (`value_invalid`).
+    """
+
+    legs: tuple[Leg, ...]
+    actor: str | None = None
+    product: str | None = None
+    meta: str | None = None
+
+
 class Look(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="look"):
     """Answer what a use of this amount would meet; changes nothing but what was due anyway."""
 
@@ -220,7 +242,19 @@ class Recall(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="re
 
 
 Command = (
-    Grant | Use | Hold | Capture | Release | Pin | Reverse | Move | Void | Freeze | Look | Recall
+    Grant
+    | Use
+    | Hold
+    | Capture
+    | Release
+    | Pin
+    | Reverse
+    | Move
+    | Void
+    | Freeze
+    | Post
+    | Look
+    | Recall
 )
 
 

@@ -230,6 +230,12 @@ def load_holds(tx: Tx, books: Books, ids: Sequence[int], due: Sequence[int], unt
     load_named_grants(tx, books, open_parts)
 
 
+def assets_of_sinks(tx: Tx, ids: Sequence[int]) -> dict[int, int]:
+    """Return the assets of those accounts that are sinks; these never change."""
+    select = "SELECT id, asset FROM account WHERE kind = 3 AND id IN :keys"
+    return dict(tx.select_in(select, ("id", "asset"), ids))
+
+
 def buckets_of_holds(tx: Tx, ids: Sequence[int]) -> list[tuple[int, int, int | None]]:
     """Return (hold, bucket, cap); these never change, so no lock is needed."""
     select = "SELECT id, bucket, cap FROM hold WHERE id IN :keys"
@@ -292,10 +298,12 @@ def revisions_of(tx: Tx, subjects: Sequence[str]) -> dict[str, int]:
 def write_changes(tx: Tx, books: Books) -> None:
     """Write what a batch changed. Raises `KeyTaken` or `BooksStale` when it must run again."""
     _write_memories(tx, books)
-    if not books.touched:
+    if not books.transfers:
         return
     _insert_grants(tx, books)
     tx.insert_many(transfer, TRANSFER, books.transfers)
+    if not books.touched:
+        return
     _write_holds(tx, books)
     _update_balances(tx, books)
     if books.marks:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
+from farebox.kernel.amounts import Asset
 from farebox.ledger import store
 from farebox.ledger.model import AccountKind, GrantState, HoldState, Kind
 from farebox.ledger.reading import change_of, walk
@@ -197,6 +198,34 @@ def sink_balance(tx: Tx, account: int) -> int:
     return int(credited + more[1] - debited - more[0])
 
 
+def sink_balances(tx: Tx, asset: Asset) -> dict[str, int]:
+    """Return the balance of each sink of an asset by its name; those at zero are left out."""
+    account, snapshot = store.account, store.sink_snapshot
+    totals = {
+        row.account: (row.debits_posted, row.credits_posted) for row in tx.run(sa.select(snapshot))
+    }
+    for key, (debited, credited) in _sums(tx, _position(tx), None).items():
+        was = totals.get(key, (0, 0))
+        totals[key] = (was[0] + debited, was[1] + credited)
+    here = (account.c.kind == AccountKind.SINK.value, account.c.asset == asset.number)
+    names = {
+        row.id: row.name for row in tx.run(sa.select(account.c.id, account.c.name).where(*here))
+    }
+    return {
+        name: totals[key][1] - totals[key][0]
+        for key, name in names.items()
+        if key in totals and totals[key][0] != totals[key][1]
+    }
+
+
+def bucket_balances(tx: Tx, asset: Asset) -> int:
+    """Return what all buckets of an asset hold together: credited less debited."""
+    account = store.account
+    here = (account.c.kind == AccountKind.BUCKET.value, account.c.asset == asset.number)
+    summed = sa.func.sum(account.c.credits_posted - account.c.debits_posted)
+    return int(tx.run(sa.select(sa.cast(summed, sa.BigInteger)).where(*here)).scalar_one() or 0)
+
+
 def advance_sinks(database: Database, rows: int = SINK_ROWS_A_STEP) -> int:
     """Bring the sinks' snapshots forward by up to so many journal rows; returns how many it was.
 
@@ -244,7 +273,7 @@ def _position(tx: Tx) -> int:
 def _sums(tx: Tx, after: int, until: int | None) -> dict[int, tuple[int, int]]:
     """Return (debits, credits) of each sink over a span of the journal's posted rows."""
     journal, account = store.transfer, store.account
-    posted = [int(kind) for kind in (*_OUT, *_IN, Kind.DEBT)]
+    posted = [int(kind) for kind in (*_OUT, *_IN, Kind.DEBT, Kind.POST)]
     totals: dict[int, tuple[int, int]] = {}
     for side, place in ((journal.c.debit, 0), (journal.c.credit, 1)):
         statement = (

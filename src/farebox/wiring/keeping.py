@@ -1,5 +1,7 @@
 """How long things are kept: from settings to the worker that removes what is older."""
 
+from collections import Counter
+
 from farebox.kernel.clock import SystemClock
 from farebox.storage import Database
 from farebox.wiring.services import opened
@@ -19,8 +21,11 @@ def forgetting(settings: Settings, database: Database) -> Forgetting:
 
 def forget_now(settings: Settings) -> dict[str, int]:
     """Forget all that is old enough, and return how many of each kind."""
-    with opened(settings, SystemClock()) as database:
-        worker = forgetting(settings, database)
-        while worker.step():
-            pass
-        return worker.forgotten
+    forgotten: Counter[str] = Counter()
+    for service in settings.served:
+        with opened(settings, SystemClock(), service=service) as database:
+            worker = forgetting(settings, database)
+            while worker.step():
+                pass
+            forgotten.update(worker.forgotten)
+    return dict(forgotten)

@@ -1,17 +1,22 @@
-"""What runs beside the requests of the access service, in one of its processes at a time."""
+"""What runs beside the requests of each service, in one of its processes at a time."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Final
 
 from farebox.access.flows.handlers import HANDLERS
 from farebox.access.flows.remind_rentals import RentalReminders
+from farebox.billing.flows import handlers as billing
 from farebox.events.inbox import Inbox
 from farebox.events.lease import Lease
+from farebox.events.reader import Reader
 from farebox.kernel.clock import SECOND_US
 from farebox.storage import Database
+from farebox.wiring.followed import log_of
 from farebox.wiring.keeping import forgetting
-from farebox.wiring.settings import Settings
+from farebox.wiring.settings import Service, Settings
 from farebox.wiring.transports import Transports
+from farebox.workers.following import Following
 from farebox.workers.loops import Loop, Loops, Worker
 from farebox.workers.periods import Periods
 from farebox.workers.relay import Relay
@@ -22,30 +27,39 @@ from farebox.workers.webhooks import DeliveryRetention
 
 LEASE: Final = "loops"
 DUE_EVERY_S: Final = 1.0
+FOLLOW_EVERY_S: Final = 0.25
+"""So often a log is looked at; what is idle must not take the processor from decisions."""
 TRIM_EVERY_S: Final = 600.0
 PATIENCE_US: Final = 60 * SECOND_US
 """Longer than a broker takes to deliver again what a process died with."""
 
 
-class AccessLoops:
-    """The loops of one process; only one process of a database works at a time."""
+class ServiceLoops:
+    """The loops of one service in one process; only one process of a database works at a time."""
 
     def __init__(self, settings: Settings, database: Database) -> None:
         self._closing = ExitStack()
-        inbox = Inbox(database, HANDLERS, patience_us=PATIENCE_US)
+        try:
+            self._start(settings, database)
+        except BaseException:
+            self._closing.close()
+            raise
+
+    def _start(self, settings: Settings, database: Database) -> None:
+        of_access = database.name == "access"
+        inbox = access_inbox(database) if of_access else billing_inbox(database)
         transports = Transports(settings, database, inbox)
         self._closing.callback(transports.close)
         lease = Lease(database, LEASE)
         relays = [Relay(database, sender, lease=lease) for sender in transports.senders]
-        woken: list[Worker] = [inbox, *relays, *transports.workers]
-        grace_us = settings.usage_grace_seconds * SECOND_US
-        due: list[Worker] = [
-            Rollups(database, grace_us=grace_us),
-            Periods(database, grace_us=grace_us),
-            DueSubscriptions(database),
-            RentalReminders(database),
-        ]
+        readers = self._readers(settings, inbox)
+        woken: list[Worker] = [*relays, *transports.workers]
+        due = access_due(settings, database) if of_access else ()
+        # What is not in a hurry: a page that is read rings the bell for the inbox.
+        calm = readers if of_access else (inbox, *readers)
+        woken += [inbox] if of_access else []
         loops = [Loop(worker=worker) for worker in woken]
+        loops += [Loop(worker=worker, idle_s=FOLLOW_EVERY_S) for worker in calm]
         loops += [Loop(worker=worker, idle_s=DUE_EVERY_S, woken=False) for worker in due]
         kept: list[Worker] = [forgetting(settings, database)]
         if settings.keep_events_days is not None:
@@ -54,6 +68,38 @@ class AccessLoops:
         loops += [Loop(worker=worker, idle_s=TRIM_EVERY_S, woken=False) for worker in kept]
         self._closing.callback(Loops(lease, loops).start().close)
 
+    def _readers(self, settings: Settings, inbox: Inbox) -> Sequence[Worker]:
+        """Return what brings the other service's log into the inbox, unless a broker does."""
+        own: Service = "access" if inbox.database.name == "access" else "billing"
+        other: Service = "billing" if own == "access" else "access"
+        log = log_of(settings, other, self._closing, reader=own)
+        if log is None:
+            return ()
+        reader = Reader(log, inbox)
+        # Access keeps no copies of billing's, so a snapshot could not make up for what is gone.
+        return (reader,) if own == "access" else (Following(reader),)
+
     def close(self) -> None:
         """Let what is under way finish, and give the work to another process."""
         self._closing.close()
+
+
+def access_inbox(database: Database) -> Inbox:
+    """Return access's inbox."""
+    return Inbox(database, HANDLERS, patience_us=PATIENCE_US)
+
+
+def billing_inbox(database: Database) -> Inbox:
+    """Return billing's inbox."""
+    return Inbox(database, billing.HANDLERS, copies=billing.COPIES, patience_us=PATIENCE_US)
+
+
+def access_due(settings: Settings, database: Database) -> Sequence[Worker]:
+    """Return what writes down for access what has fallen due."""
+    grace_us = settings.usage_grace_seconds * SECOND_US
+    return (
+        Rollups(database, grace_us=grace_us),
+        Periods(database, grace_us=grace_us),
+        DueSubscriptions(database),
+        RentalReminders(database),
+    )

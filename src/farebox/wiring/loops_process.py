@@ -1,6 +1,7 @@
 """A process of its own for what runs beside requests, so that no answer waits for it."""
 
 import threading
+from contextlib import ExitStack
 
 from farebox.kernel.clock import SystemClock
 from farebox.platform.service_test_clock import follow_test_clock
@@ -8,23 +9,29 @@ from farebox.storage import open_database
 from farebox.wiring.child_process import when_told_to_end
 from farebox.wiring.ledger_process import settle_memory
 from farebox.wiring.logs import configure_logs
-from farebox.wiring.loops import AccessLoops
+from farebox.wiring.loops import ServiceLoops
+from farebox.wiring.services import Upkeep
 from farebox.wiring.settings import load_settings
 
 
 def main() -> None:
-    """Run the loops until standard input ends."""
+    """Run the loops of the services that are served here, until standard input ends."""
     settings = load_settings()
     configure_logs(settings.log_level)
     over = threading.Event()
     when_told_to_end(over.set)
-    database = open_database("access", settings.database_url, SystemClock())
-    follow_test_clock(database)
-    loops = AccessLoops(settings, database)
-    settle_memory()
-    over.wait()
-    loops.close()
-    database.close()
+    with ExitStack() as closing:
+        for service in settings.served:
+            clock = SystemClock()
+            database = open_database(service, settings.url_of(service), clock)
+            closing.callback(database.close)
+            follow_test_clock(database)
+            if service == "billing":
+                # Access's books are kept by its ledger's process, billing's here.
+                closing.callback(Upkeep(database, clock, books=True).close)
+            closing.callback(ServiceLoops(settings, database).close)
+        settle_memory()
+        over.wait()
 
 
 if __name__ == "__main__":

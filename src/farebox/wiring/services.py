@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +33,13 @@ from farebox.platform import (
 from farebox.platform.model import Principal
 from farebox.storage import Database, migrate, open_database, pending
 from farebox.storage.migrations import Step
-from farebox.wiring.settings import Settings
+from farebox.wiring.settings import Service, Settings
 
-COMPONENTS: Final = ("ledger", "events", "platform", "access")
+_SHARED: Final = ("ledger", "events", "platform")
+COMPONENTS: Final[dict[Service, tuple[str, ...]]] = {
+    "access": (*_SHARED, "access"),
+    "billing": (*_SHARED, "billing"),
+}
 UPKEEP_SECONDS: Final = 1.0
 BEAT_EVERY: Final = 2
 """Rounds of upkeep between two signs of life; see `service_rates.ALIVE_US`."""
@@ -132,6 +136,7 @@ class Services:
         self._closing = ExitStack()
         self.database: Database = open_database("access", settings.database_url, self.clock)
         self._closing.callback(self.database.close)
+        self.billing = self._billing() if "billing" in settings.served else None
         service_test_clock.follow_test_clock(self.database)
         service_pepper.tell_peppers(self.database, settings.pepper, settings.pepper_old)
         with self.database.write() as tx:
@@ -146,6 +151,13 @@ class Services:
             self.database, self.clock, books=ledger_socket is None, rates=self.decider.rates
         )
         self._closing.callback(upkeep.close)
+
+    def _billing(self) -> Database:
+        """Open billing's database, for its routes beside access's."""
+        database = open_database("billing", self.settings.url_of("billing"), self.clock)
+        self._closing.callback(database.close)
+        service_test_clock.follow_test_clock(database)
+        return database
 
     def _queues(self, ledger_socket: Path | None) -> tuple[Queue, Queue]:
         if ledger_socket is not None:
@@ -172,18 +184,21 @@ class Services:
 
 
 @contextmanager
-def opened(settings: Settings, clock: Clock, *, migrated: bool = True) -> Iterator[Database]:
-    """Open the access database for a command, its schema up to date, and close it after.
+def opened(
+    settings: Settings, clock: Clock, *, service: Service = "access", migrated: bool = True
+) -> Iterator[Database]:
+    """Open a service's database for a command, its schema up to date, and close it after.
 
     Refuses (`settings_invalid`) a database that cannot be reached, read or brought up to date.
     """
-    with _refusing():
-        database = open_database("access", settings.database_url, clock)
+    components = COMPONENTS[service]
+    with _refusing(service):
+        database = open_database(service, settings.url_of(service), clock)
     try:
-        with _refusing():
-            pending(database, COMPONENTS)
+        with _refusing(service):
+            pending(database, components)
             if migrated:
-                migrate(database, COMPONENTS)
+                migrate(database, components)
                 service_test_clock.follow_test_clock(database)
                 service_pepper.tell_peppers(database, settings.pepper, settings.pepper_old)
                 database.run(service_pepper.settle_pepper)
@@ -192,41 +207,57 @@ def opened(settings: Settings, clock: Clock, *, migrated: bool = True) -> Iterat
         database.close()
 
 
+def opened_served(settings: Settings) -> AbstractContextManager[Database]:
+    """Open access's database for a command, or that of the one service that is served."""
+    return opened(settings, SystemClock(), service=settings.served[0])
+
+
 @contextmanager
-def _refusing() -> Iterator[None]:
+def _refusing(service: Service) -> Iterator[None]:
     """Turn what stands between us and the database into one line for whoever started us."""
     try:
         yield
     except OSError as error:
-        raise SettingsRefused(f"the access database cannot be opened: {error}") from error
+        raise SettingsRefused(f"the {service} database cannot be opened: {error}") from error
     except ModuleNotFoundError as error:
-        detail = f"the access database needs the Python package {error.name}"
+        detail = f"the {service} database needs the Python package {error.name}"
         raise SettingsRefused(detail) from error
     except sa.exc.DBAPIError as error:
         detail = " ".join(str(error.orig).split())
-        raise SettingsRefused(f"the access database cannot be used: {detail}") from error
+        raise SettingsRefused(f"the {service} database cannot be used: {detail}") from error
 
 
-def migrate_all(settings: Settings) -> list[Step]:
-    """Bring the schema up to date and return what was done."""
-    with opened(settings, SystemClock(), migrated=False) as database:
-        return migrate(database, COMPONENTS)
+def migrate_all(settings: Settings) -> list[tuple[Service, Step]]:
+    """Bring the schemas of the databases up to date; returns what was done in which."""
+    made: list[tuple[Service, Step]] = []
+    for service in settings.here:
+        with opened(settings, SystemClock(), service=service, migrated=False) as database:
+            made += [(service, step) for step in migrate(database, COMPONENTS[service])]
+    return made
 
 
 def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
-    """Make everything ready to serve; `tell` gets the first admin's key if one was made."""
-    with opened(settings, SystemClock()) as database, database.write() as tx:
-        service_test_clock.settle_test_clock(tx, wanted=settings.test_clock)
-        service_secrets.ensure_pepper(tx)
-        service_signing.ensure_signing_key(tx)
-        key = service_operators.first_admin(tx, settings.admin_key)
-        ensure_product(tx, code=ACCMAN, name="AccMan credit", unit="credit")
-        fill_search(tx)
-    if key is not None:
-        tell(key)
+    """Make everything ready to serve; `tell` gets the first admin's key if one was made.
+
+    The operators are access's, unless billing is served alone: then its database has its own.
+    """
+    migrate_all(settings)
+    for service in settings.served:
+        with opened(settings, SystemClock(), service=service) as database, database.write() as tx:
+            service_test_clock.settle_test_clock(tx, wanted=settings.test_clock)
+            service_secrets.ensure_pepper(tx)
+            service_signing.ensure_signing_key(tx)
+            first = service == settings.served[0]
+            key = service_operators.first_admin(tx, settings.admin_key) if first else None
+            if service == "access":
+                ensure_product(tx, code=ACCMAN, name="AccMan credit", unit="credit")
+                fill_search(tx)
+        if key is not None:
+            tell(key)
 
 
 def confirm_clock(settings: Settings) -> None:
-    """Tell every process of this database that its host's clock is right as it is now."""
-    with opened(settings, SystemClock()) as database, database.write() as tx:
-        Ledger().advance_revision(tx, CLOCK)
+    """Tell every process of the services here that its host's clock is right as it is now."""
+    for service in settings.served:
+        with opened(settings, SystemClock(), service=service) as database, database.write() as tx:
+            Ledger().advance_revision(tx, CLOCK)

@@ -8,7 +8,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -19,6 +19,8 @@ from farebox.storage import url_of_file
 
 PREFIX: Final = "FAREBOX_"
 CONFIG: Final = "FAREBOX_CONFIG"
+Service = Literal["access", "billing"]
+SERVICES: Final[tuple[Service, ...]] = get_args(Service)
 LEDGER_SOCKET: Final = "FAREBOX_LEDGER_SOCKET"
 SHORTEST_ADMIN_KEY: Final = 32
 # Variables of this prefix that speak to tests and measurements, not to the server.
@@ -32,6 +34,9 @@ _MUST_BE: Final = {
     "workers": "a whole number from 1 to 64",
     "admin_key": "32 to 512 printable ASCII characters",
     "keep_events_days": "a whole number of days from 1 to 36500",
+    "only": "access or billing",
+    "access_url": "an http or https URL",
+    "billing_url": "an http or https URL",
     "log_level": "debug, info, warning or error",
     "keep_denials_days": "a whole number of days from 1 to 36500",
     "keep_answers_days": "a whole number of days from 1 to 36500",
@@ -53,6 +58,12 @@ _MUST_BE: Final = {
 
 _AWS: Final = ("aws_project", "aws_environment", "aws_region")
 _AWS_KEYS: Final = ("aws_access_key_id", "aws_secret_access_key")
+_HALVES: Final = (
+    _AWS,
+    _AWS_KEYS,
+    ("access_url", "access_key"),
+    ("billing_url", "billing_key"),
+)
 
 # A key travels in a header, where the server sees no other characters, and none at its ends.
 AdminKey = Annotated[
@@ -64,6 +75,8 @@ Days = Annotated[int, Meta(ge=1, le=36_500)]
 Pepper = Annotated[str, Meta(min_length=SHORTEST_ADMIN_KEY, max_length=512, pattern=r"^[ -~]+\Z")]
 
 
+_Url = Annotated[str, Meta(max_length=2_048, pattern=r"^https?://[!-~]+\Z")]
+_Key = Annotated[str, Meta(min_length=1, max_length=512, pattern=r"^[!-~]([ -~]*[!-~])?\Z")]
 _Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,24}\Z")]
 _NatsUrl = Annotated[
     str, Meta(max_length=2_048, pattern=r"^(nats|tls)://[!-+\--~]+(,(nats|tls)://[!-+\--~]+)*\Z")
@@ -74,17 +87,19 @@ _NatsPrefix = Annotated[str, Meta(max_length=128, pattern=r"^[A-Za-z0-9_-]+(\.[A
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a Farebox is started with.
 
-    `data` is the folder of the embedded databases; `access_database_url` puts the access database
-    elsewhere (on a server). `admin_key` is the first admin's key (at least 32 characters);
-    without one the first start generates a key and prints it once. `public_url` is what access
-    keys name as their issuer. `test_clock` lets an admin move the time on: never in production.
-    `private_webhooks` lets webhooks go to addresses of one's own network, and by plain HTTP.
-    `usage_grace_seconds` is how long after its end a period stays open for late usage reports.
-    `nats_*` and `aws_*` are the transports of events; docs/transports.md tells them.
-    `pepper` (at least 32 characters) is what credentials are hashed under; without one the database
-    keeps its own. `pepper_old` is the one before, while it is being replaced. `keep_*_days` is how
-    long denials under keys, answers of POSTs, entries of the audit log and events that everybody
-    has had are kept (None: for ever).
+    `data` is the folder of the embedded databases; `access_database_url` and
+    `billing_database_url` put a service's database elsewhere (on a server). `only` is the one
+    service that is run here; the other's log is read at its `*_url` with a `*_key`, or without
+    one in its database, which is then here as well. `admin_key` is the first admin's key (at
+    least 32 characters); without one the first start generates a key and prints it once.
+    `public_url` is what access keys name as their issuer. `test_clock` lets an admin move the
+    time on: never in production. `private_webhooks` lets webhooks go to addresses of one's own
+    network, and by plain HTTP. `usage_grace_seconds` is how long after its end a period stays
+    open for late usage reports. `nats_*` and `aws_*` are the transports of events;
+    docs/transports.md tells them. `pepper` (at least 32 characters) is what credentials are
+    hashed under; without one the database keeps its own. `pepper_old` is the one before, while
+    it is being replaced. `keep_*_days` is how long denials under keys, answers of POSTs,
+    entries of the audit log and events that everybody has had are kept (None: for ever).
     """
 
     data: Annotated[str, Meta(min_length=1)] = "farebox-data"
@@ -92,6 +107,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     port: Annotated[int, Meta(ge=0, le=65535)] = 8080
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     access_database_url: str | None = None
+    billing_database_url: str | None = None
+    only: Service | None = None
+    access_url: _Url | None = None
+    access_key: _Key | None = None
+    billing_url: _Url | None = None
+    billing_key: _Key | None = None
     admin_key: AdminKey | None = None
     public_url: str | None = None
     issuers: tuple[Issuer, ...] = ()
@@ -119,9 +140,24 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def database_url(self) -> str:
         """Return the URL of the access database."""
-        if self.access_database_url is not None:
-            return self.access_database_url
-        return url_of_file(Path(self.data) / "access.db")
+        return self.url_of("access")
+
+    def url_of(self, service: Service) -> str:
+        """Return the URL of a service's database."""
+        urls = {"access": self.access_database_url, "billing": self.billing_database_url}
+        return urls[service] or url_of_file(Path(self.data) / f"{service}.db")
+
+    @property
+    def served(self) -> tuple[Service, ...]:
+        """Return the services that are run here."""
+        return SERVICES if self.only is None else (self.only,)
+
+    @property
+    def here(self) -> tuple[Service, ...]:
+        """Return the services whose databases we reach: those served, and whose log is read."""
+        away = {"access": self.access_url, "billing": self.billing_url}
+        near = [one for one in SERVICES if away[one] is None and self.nats_url is None]
+        return tuple(one for one in SERVICES if one in self.served or one in near)
 
     @property
     def issuer(self) -> str:
@@ -169,7 +205,7 @@ def checked(tree: Mapping[str, object]) -> Settings:
 
 def _refuse_halves(settings: Settings) -> None:
     """Refuse settings that mean something only together, and are not all there."""
-    for names in (_AWS, _AWS_KEYS):
+    for names in _HALVES:
         missing = [name for name in names if getattr(settings, name) is None]
         if missing and len(missing) < len(names):
             given = next(name for name in names if name not in missing)

@@ -1,7 +1,7 @@
 """From settings to the ways in which events leave and come: senders, receivers, webhooks.
 
-Webhooks are always on. NATS and AWS are on when their settings are, and only then is their package
-imported.
+Webhooks are always on for access; billing has no routes to ask for them. NATS and AWS are on
+when their settings are, and only then is their package imported.
 """
 
 import importlib
@@ -29,7 +29,7 @@ _EXTRAS: Final = {"nats": "nats", "sns_sqs": "aws"}
 
 
 class Transports:
-    """The transports of the access service; closed in the reverse order.
+    """The transports of the service whose database it is; closed in the reverse order.
 
     Each of `senders` is to get a relay of its own, each of `workers` a loop. `inbox` takes what
     others tell.
@@ -37,20 +37,27 @@ class Transports:
 
     def __init__(self, settings: Settings, database: Database, inbox: Receiver) -> None:
         self._closing = ExitStack()
-        deliveries = Deliveries(database, Caller(private=settings.private_webhooks))
-        self._closing.callback(deliveries.close)
-        self.senders: list[Sender] = [WebhookSender(database)]
-        self.workers: list[Worker] = [deliveries]
+        self.senders: list[Sender] = []
+        self.workers: list[Worker] = []
+        of_access = database.name == "access"
         try:
+            if of_access:
+                self._add_webhooks(settings, database)
             if settings.nats_url is not None:
-                self._add_nats(settings, inbox)
-            if settings.aws_project is not None:
+                self._add_nats(settings, inbox, service=database.name)
+            if settings.aws_project is not None and of_access:
                 self._add_aws(settings, database, inbox)
         except BaseException:
             self._closing.close()
             raise
 
-    def _add_nats(self, settings: Settings, inbox: Receiver) -> None:
+    def _add_webhooks(self, settings: Settings, database: Database) -> None:
+        deliveries = Deliveries(database, Caller(private=settings.private_webhooks))
+        self._closing.callback(deliveries.close)
+        self.senders.append(WebhookSender(database))
+        self.workers.append(deliveries)
+
+    def _add_nats(self, settings: Settings, inbox: Receiver, *, service: str) -> None:
         nats = _transport("nats")
         assert settings.nats_url is not None
         terms = nats.NatsTerms(
@@ -64,7 +71,8 @@ class Transports:
         for way in ways:
             self._closing.callback(way.close)
         self.senders.append(nats.NatsSender(ways[0]))
-        self.workers.append(nats.NatsReceiver(ways[1], inbox, durable="access", of="billing"))
+        other = "billing" if service == "access" else "access"
+        self.workers.append(nats.NatsReceiver(ways[1], inbox, durable=service, of=other))
 
     def _add_aws(self, settings: Settings, database: Database, inbox: Receiver) -> None:
         sns_sqs = _transport("sns_sqs")

@@ -35,7 +35,7 @@ from farebox.http.routes import (
     webhooks,
 )
 
-HANDLERS: Final = (
+OF_ACCESS: Final = (
     *decisions.HANDLERS,
     *consumers.HANDLERS,
     *groups.HANDLERS,
@@ -68,5 +68,9 @@ HANDLERS: Final = (
     *webhooks.HANDLERS,
 )
 """Access's."""
-OF_BILLING: Final = (*operators.HANDLERS, *events.HANDLERS, *dead_letters.HANDLERS)
+MONEY: Final = ()
+"""What billing answers, from its own database, in whichever process it is served."""
+OF_BILLING: Final = (*MONEY, *operators.HANDLERS, *events.HANDLERS, *dead_letters.HANDLERS)
 """Billing's, where it is served alone."""
+HANDLERS: Final = (*OF_ACCESS, *MONEY)
+"""Both services' together."""

@@ -10,7 +10,6 @@ from litestar.params import QueryParameter
 from litestar.response import Stream
 from msgspec import Meta
 
-from farebox.access.flows.snapshots import PROVIDERS
 from farebox.events.model import Event, Feed, Position
 from farebox.events.service import events_after, parse_position, position_at, show_position
 from farebox.events.service_positions import floor_of_log, follow, is_news_of_follower
@@ -102,10 +101,11 @@ def read_snapshot(desk: NamedDependency[Desk], kinds: Kinds = None) -> Response[
     number. Go on with the events after the position; an event whose `subjectversion` is not above
     the subject's is in the snapshot already.
     """
-    wanted = kinds_of(PROVIDERS, kinds or ())
+    providers = desk.services.snapshots
+    wanted = kinds_of(providers, kinds or ())
     # Written down before it is sent: a slow reader must hold no transaction open.
     file = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - _sent closes it
-    desk.read(lambda tx: write_snapshot(tx, PROVIDERS, wanted, file))
+    desk.read(lambda tx: write_snapshot(tx, providers, wanted, file))
     # Described as the bytes that its pieces are.
     return cast("Response[bytes]", Stream(_sent(file), media_type="application/x-ndjson"))
 

@@ -1,0 +1,1 @@
+"""The books: billing's money in double entry, kept by the ledger."""

@@ -1,0 +1,77 @@
+"""Entries in the books, and balances. An asset of billing's ledger is a currency (ISO 4217)."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from farebox.billing.books.model import WALLET, About, EntryRefused, Line
+from farebox.billing.books.rules import checked_account
+from farebox.billing.pricing.service_currency import scale_of
+from farebox.kernel.amounts import Asset
+from farebox.ledger.model import Applied, Leg, Post
+from farebox.ledger.service import Ledger, request
+from farebox.ledger.verify import bucket_balances, sink_balances
+from farebox.storage import Tx
+
+_BOOKS: Final = "books"
+_ledger: Final = Ledger()
+
+
+def open_currency(tx: Tx, currency: str) -> Asset:
+    """Return a currency as the ledger's asset, made at first; refuses `currency_unknown`."""
+    return _ledger.open_asset(tx, currency, scale_of(currency))
+
+
+def account_of(tx: Tx, currency: str, name: str) -> int:
+    """Return the id of an account, made at first; refuses `chart_unknown`, `currency_unknown`."""
+    return _ledger.open_sink(tx, open_currency(tx, currency), checked_account(name))
+
+
+def posting(tx: Tx, currency: str, lines: Sequence[Line], about: About) -> Post:
+    """Return the command of an entry, to be linked with others on wallets; lines of 0 are left out.
+
+    Refuses `chart_unknown`, `currency_unknown`.
+    """
+    names = sorted({name for line in lines for name in (line.debit, line.credit)})
+    ids = {name: account_of(tx, currency, name) for name in names}
+    return Post(
+        legs=tuple(
+            Leg(ids[line.debit], ids[line.credit], line.amount) for line in lines if line.amount
+        ),
+        actor=about.customer,
+        product=about.product or about.plan or about.item,
+        meta=msgspec.json.encode(about).decode(),
+    )
+
+
+def post(
+    tx: Tx, currency: str, lines: Sequence[Line], about: About, *, key: str | None = None
+) -> int | None:
+    """Write an entry and return its operation; None when every line is of 0.
+
+    Under a `key` it is written once: the same key again gets the first operation. Refuses
+    `chart_unknown`, `currency_unknown`, and `entry_refused` for what the ledger does not take:
+    another entry under the same key, an amount that is negative or beyond 2^53 - 1.
+    """
+    command = posting(tx, currency, lines, about)
+    if not command.legs:
+        return None
+    [[outcome]] = _ledger.apply(tx, [request(command, caller=_BOOKS, key=key)])
+    if not isinstance(outcome, Applied):
+        raise EntryRefused(f"the entry was refused: {outcome.code}")
+    return outcome.operation
+
+
+def balance_of(tx: Tx, currency: str, name: str) -> int:
+    """Return an account's balance, credits less debits; see `balances`."""
+    return balances(tx, currency).get(name, 0)
+
+
+def balances(tx: Tx, currency: str) -> dict[str, int]:
+    """Return the trial balance of a currency: each account that moved; they sum to zero."""
+    asset = open_currency(tx, currency)
+    found = sink_balances(tx, asset)
+    if wallets := bucket_balances(tx, asset):
+        found[WALLET] = wallets
+    return found

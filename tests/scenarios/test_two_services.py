@@ -1,0 +1,280 @@
+"""Access and billing as two real services, each with its own processes and its own database.
+
+Either is killed (`kill -9`, its children too) while the other goes on; whatever was told meanwhile
+is there once, when it is back.
+"""
+
+import os
+import signal
+import socket
+
+import httpx2
+import psutil  # type: ignore[import-untyped]
+import pytest
+
+from farebox.billing.copies import service as copies
+from farebox.events.service import publish
+from farebox.kernel.clock import SystemClock
+from farebox.platform.service_test_clock import follow_test_clock, read_test_clock
+from tests.api.conftest import rows_of
+from tests.support.commands import Farebox, answers, line_of, stop, until
+from tests.support.services import run
+
+ADMIN = "the-admin-of-the-two-services-0123456789"
+HELD = (
+    "product_copy", "plan_copy", "plan_version_copy", "item_copy", "consumer_copy", "group_copy",
+    "subscription_copy",
+)  # fmt: skip
+A_DAY_S = 86_400
+
+
+class Service:
+    """A running service, and calls to it."""
+
+    def __init__(self, process):
+        self.process = process
+        self.url = line_of(process, r"^Farebox listens on (http\S+)$")[1]
+        until(lambda: answers(f"{self.url}/readyz"), process)
+        self._client = httpx2.Client(base_url=self.url, trust_env=False, verify=False, timeout=20)
+        self._calls = 0
+
+    def post(self, path, body=None, *, key=ADMIN):
+        self._calls += 1
+        headers = {"X-API-Key": key, "Idempotency-Key": f"{self.url}-{self._calls}"}
+        answer = self._client.post(path, json=body, headers=headers)
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def get(self, path, *, key=ADMIN, **params):
+        answer = self._client.get(path, params=params, headers={"X-API-Key": key})
+        assert answer.is_success, answer.text
+        return answer.json()
+
+    def delete(self, path):
+        answer = self._client.delete(path, headers={"X-API-Key": ADMIN})
+        assert answer.is_success, answer.text
+
+    def kill(self):
+        """End every process of the service at once, as a power cut would."""
+        family = psutil.Process(self.process.pid)
+        for one in (family, *family.children(recursive=True)):
+            os.kill(one.pid, signal.SIGKILL)
+        self._client.close()
+        self.process.wait()
+
+    def end(self):
+        self._client.close()
+        assert stop(self.process, signal.SIGTERM)[0] == 0
+
+
+@pytest.fixture
+def urls(engine):
+    """Return the URLs of two empty databases: access's and billing's."""
+    made = engine.empty(), engine.empty()
+    yield made
+    for url in made:
+        engine.drop(url)
+
+
+@pytest.fixture
+def farebox(command_nursery, tmp_path, urls):
+    """Return the command with these databases."""
+    settings = {
+        "FAREBOX_ACCESS_DATABASE_URL": urls[0],
+        "FAREBOX_BILLING_DATABASE_URL": urls[1],
+        "FAREBOX_ADMIN_KEY": ADMIN,
+    }
+    return Farebox(command_nursery, tmp_path, FAREBOX_PORT="0", **settings)
+
+
+@pytest.fixture
+def opened(urls, open_database_at):
+    """Return a function that opens billing's database as its own processes do."""
+
+    def open_billing():
+        database = open_database_at(urls[1], SystemClock(), name="billing")
+        follow_test_clock(database)
+        return database
+
+    return open_billing
+
+
+def read(billing, find, *key):
+    """Return what a copy holds of something."""
+    return run(billing, find, *key)
+
+
+def held(billing):
+    """Return every row of every copy."""
+    found = rows_of(billing)
+    return {name: found[name] for name in HELD}
+
+
+def heard(billing):
+    """Return the ids of all events that billing has stored, and which of them are not over."""
+    with billing.read() as tx:
+        rows = tx.connection.exec_driver_sql("SELECT id, state FROM inbox").all()
+    ids = [row[0] for row in rows]
+    return sorted(ids), {row[1] for row in rows}
+
+
+def told(access):
+    """Return the ids of all events that access has published."""
+    return sorted(event["id"] for event in access.get("/v1/events", limit=1_000)["items"])
+
+
+def catches_up(access, billing):
+    """Wait until billing has dealt with all that access told; it has it once and nothing else."""
+    until(
+        lambda: heard(billing) == (told(access), {"applied", "passed"}),
+        access.process,
+    )
+
+
+def make_catalogue(access):
+    access.post("/v1/products", {"code": "films", "name": "Films", "scale": 2})
+    quotas = [{"product": "films", "limit": 100, "unit": "month"}]
+    access.post("/v1/plans", {"code": "pro", "name": "Pro", "quotas": quotas})
+    ada = access.post("/v1/consumers", {"name": "Ada"})["id"]
+    access.post("/v1/groups", {"name": "Club"})
+    key = access.post(f"/v1/consumers/{ada}/keys", {})["key"]
+    mine = access.post("/v1/subscriptions", {"plan": "pro"}, key=key)["id"]
+    return ada, key, mine
+
+
+def decide(access, key):
+    ask = {"mode": "consume", "product": "films", "credential": key}
+    return access.post("/v1/access/decide", ask)
+
+
+def tell(billing, type_, subscription):
+    """Let billing say something of a subscription in its own database; returns the event's id."""
+    data = {"subscriptionId": subscription, "orderId": "ord_1"}
+    return run(billing, publish, type=type_, subject=subscription, data=data).id
+
+
+def states_told(access, subscription):
+    """Return the states that access told of a subscription, in their order."""
+    events = access.get("/v1/events", limit=1_000)["items"]
+    wanted = ("subscription.created", "subscription.updated")
+    return [
+        event["data"]["state"]
+        for event in events
+        if event["subject"] == subscription and event["type"] in wanted
+    ]
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_billing_is_killed_and_has_missed_and_doubled_nothing_when_it_is_back(farebox, opened):
+    with farebox.started("serve", "--only", "access") as first:
+        access = Service(first)
+        with farebox.started("serve", "--only", "billing") as second:
+            billing = Service(second)
+            ada, key, mine = make_catalogue(access)
+            database = opened()
+            catches_up(access, database)
+            assert read(database, copies.find_product, "films").scale == 2
+            assert read(database, copies.find_subscription, mine).consumer_id == ada
+            paid = tell(database, "payment.succeeded", mine)
+
+            def state():
+                return access.get(f"/v1/subscriptions/{mine}", key=key)["state"]
+
+            until(lambda: state() == "active", first)
+            assert [one["id"] for one in billing.get("/v1/events")["items"]] == [paid]
+            billing.kill()
+
+        # Access goes on deciding, changing and telling.
+        assert decide(access, key)["remaining"] == 99
+        access.post("/v1/products", {"code": "books", "name": "Books"})
+        access.post("/v1/consumers", {"name": "Bob"})
+        access.delete("/v1/plans/pro")
+        assert decide(access, key)["remaining"] == 98
+        assert read(database, copies.find_product, "books") is None
+
+        with farebox.started("serve", "--only", "billing") as second:
+            billing = Service(second)
+            catches_up(access, database)
+            assert read(database, copies.find_product, "books").name == "Books"
+            assert read(database, copies.find_plan, "pro").state == "archived"
+            billing.end()
+
+        # What billing says while nothing of it runs is there all the same, and each fact once.
+        tell(database, "payment.failed", mine)
+        until(lambda: state() == "suspended", first)
+        tell(database, "payment.succeeded", mine)
+        until(lambda: state() == "active", first)
+        assert decide(access, key)["remaining"] == 97
+        assert states_told(access, mine) == ["pending_payment", "active", "suspended", "active"]
+        access.end()
+    assert farebox.done("verify").endswith(" 0 faults\n")
+
+
+def test_one_process_group_runs_both_and_a_new_billing_begins_with_a_snapshot(
+    farebox, engine, opened, open_database_at
+):
+    farebox.environment["FAREBOX_KEEP_EVENTS_DAYS"] = "1"
+    with farebox.started("serve", "--test-clock") as process:
+        both = Service(process)
+        _, key, mine = make_catalogue(both)
+        both.post("/v1/plans", {"code": "basic", "name": "Basic"})
+        moved = both.post("/v1/test-clock", {"advance_seconds": 5 * A_DAY_S})
+        database = opened()
+        catches_up(both, database)
+        assert run(database, read_test_clock).offset_us == moved["offset_us"]
+        tell(database, "payment.succeeded", mine)
+        until(lambda: decide(both, key)["allowed"], process)
+        catches_up(both, database)
+        both.end()
+    before = held(database)
+
+    # Another database for billing, and access keeps its log for a day only.
+    url = engine.empty()
+    farebox.environment["FAREBOX_BILLING_DATABASE_URL"] = url
+    with farebox.started("serve", "--only", "access", "--test-clock") as process:
+        access = Service(process)
+        access.post("/v1/test-clock", {"advance_seconds": 2 * A_DAY_S})
+        access.end()
+    with farebox.started("serve", "--only", "access", "--test-clock") as process:
+        access = Service(process)
+        until(lambda: len(access.get("/v1/events", limit=1_000)["items"]) < 3, process)
+        with farebox.started("serve", "--only", "billing", "--test-clock") as second:
+            billing = Service(second)
+            restored = open_database_at(url, SystemClock(), name="billing")
+            follow_test_clock(restored)
+            until(lambda: held(restored) == before, second)
+            offset = 7 * A_DAY_S * 1_000_000
+            until(lambda: run(restored, read_test_clock).offset_us == offset, second)
+            access.post("/v1/products", {"code": "books", "name": "Books"})
+            until(lambda: read(restored, copies.find_product, "books") is not None, second)
+            billing.end()
+        access.end()
+
+
+def test_services_follow_each_other_over_http_where_neither_reaches_the_others_database(
+    farebox, urls, opened
+):
+    del farebox.environment["FAREBOX_BILLING_DATABASE_URL"]
+    ports = [free_port(), free_port()]
+    access_url, billing_url = (f"http://127.0.0.1:{port}" for port in ports)
+    farebox.environment |= {"FAREBOX_BILLING_URL": billing_url, "FAREBOX_BILLING_KEY": ADMIN}
+    with farebox.started("serve", "--only", "access", "--port", str(ports[0])) as first:
+        access = Service(first)
+        del farebox.environment["FAREBOX_BILLING_URL"], farebox.environment["FAREBOX_BILLING_KEY"]
+        del farebox.environment["FAREBOX_ACCESS_DATABASE_URL"]
+        farebox.environment |= {"FAREBOX_ACCESS_URL": access_url, "FAREBOX_ACCESS_KEY": ADMIN}
+        farebox.environment["FAREBOX_BILLING_DATABASE_URL"] = urls[1]
+        with farebox.started("serve", "--only", "billing", "--port", str(ports[1])) as second:
+            billing = Service(second)
+            _, key, mine = make_catalogue(access)
+            database = opened()
+            catches_up(access, database)
+            tell(database, "payment.succeeded", mine)
+            until(lambda: decide(access, key)["allowed"], first)
+            billing.end()
+        access.end()
