@@ -2,6 +2,8 @@
 
 `api` calls the app in this process; `admin`, `edge` and so on are headers of callers who exist;
 `tables` returns what stands in every table, to show that a refused request has changed nothing.
+A test that asks for `billing`, by an argument or `usefixtures`, has billing's database beside
+access's, so that the routes of money work; `hear` lets billing hear what access has told.
 """
 
 import contextlib
@@ -15,6 +17,10 @@ from litestar.testing import TestClient
 from farebox.access.catalog.service import ensure_product
 from farebox.access.flows.callers import Callers
 from farebox.access.flows.decide import Decider
+from farebox.billing.flows import handlers
+from farebox.events.inbox import Inbox
+from farebox.events.reader import Reader
+from farebox.events.transports.in_process import DatabaseLog
 from farebox.http.app import App, create_app
 from farebox.http.auth import Lookup
 from farebox.http.deps import Services
@@ -30,7 +36,7 @@ from farebox.platform import (
 )
 from farebox.platform.model import SYSTEM, Role
 from farebox.storage import Database
-from tests.support.engines import ACCESS
+from tests.support.engines import ACCESS, BILLING
 
 Headers = dict[str, str]
 _TABLES: Final = {
@@ -40,8 +46,10 @@ _TABLES: Final = {
 
 
 @contextlib.contextmanager
-def services_over(database: Database, clock: ManualClock) -> Iterator[Services]:
-    """Return the services of one process over a migrated database."""
+def services_over(
+    database: Database, clock: ManualClock, billing: Database | None = None
+) -> Iterator[Services]:
+    """Return the services of one process over a migrated database, and over billing's if given."""
     with database.write() as tx:
         pepper = service_secrets.ensure_pepper(tx)
         service_signing.ensure_signing_key(tx)
@@ -56,6 +64,8 @@ def services_over(database: Database, clock: ManualClock) -> Iterator[Services]:
         authenticate=Lookup(database, None),
         issuer="https://farebox.test",
         metrics=Metrics(),
+        billing=billing,
+        billing_components=() if billing is None else BILLING,
     )
     lane.close()
     looks.close()
@@ -143,9 +153,27 @@ def undriven() -> App:
 
 
 @pytest.fixture
-def services(database: Database, clock: ManualClock) -> Iterator[Services]:
-    with services_over(database, clock) as made:
+def services(
+    request: pytest.FixtureRequest, database: Database, clock: ManualClock
+) -> Iterator[Services]:
+    """Return the services of one process: access's, and billing's where a test asks for it."""
+    wanted = "billing" in request.fixturenames
+    billing: Database | None = request.getfixturevalue("billing") if wanted else None
+    with services_over(database, clock, billing) as made:
         yield made
+
+
+@pytest.fixture
+def hear(database: Database, billing: Database) -> Callable[[], None]:
+    """Return a function that lets billing hear, and act on, all that access has told so far."""
+    inbox = Inbox(billing, handlers.HANDLERS, copies=handlers.COPIES)
+    reader = Reader(DatabaseLog(database, name="access", reader="billing"), inbox)
+
+    def settle() -> None:
+        while reader.step() + inbox.step():
+            pass
+
+    return settle
 
 
 @pytest.fixture(scope="session")
