@@ -18,7 +18,7 @@ PYTEST ?=
 
 # Debian packages that the tests, and the measurements, need beside the Python ones.
 # PostgreSQL and NATS are not among them: they come as Python packages.
-SYSTEM_PACKAGES := nginx
+SYSTEM_PACKAGES := nginx hledger
 BENCH_SYSTEM_PACKAGES := wrk
 
 .PHONY: help venv system demo test check format lint types imports sizes bench lock clean

@@ -93,9 +93,9 @@ def void(books: Books, command: Void, operation: int, now: int) -> Outcome:
                 found.state_changed = True
         elif found.state == OPEN:
             bucket.close_if_spent(found)
-        world = sink_id(bucket.asset, Sink.WORLD)
+        sink = command.sink or sink_id(bucket.asset, Sink.WORLD)
         books.write(
-            bucket, operation, 0, Kind.VOID, found.id, world, amount, at, meta=command.reason
+            bucket, operation, 0, Kind.VOID, found.id, sink, amount, at, meta=command.reason
         )
         if bucket.prune:
             drop_closed(bucket)

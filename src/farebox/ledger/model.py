@@ -200,6 +200,7 @@ class Void(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="void
     grant: int
     amount: int | None = None
     reason: str | None = None
+    sink: int | None = None  # by default the asset's world
 
 
 class Freeze(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="freeze"):

@@ -166,6 +166,13 @@ def last_grant(tx: Tx, bucket_id: int, now: int) -> tuple[int | None, int | None
     return int(found.credits_posted), None if ends_at >= FOREVER else ends_at
 
 
+def grant_terms(tx: Tx, grants: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Return class and end of grants by their ids, whatever has become of them."""
+    select = 'SELECT id, "class", expires_at FROM account WHERE id IN :keys'
+    rows = tx.select_in(select, ("id", "class", "expires_at"), sorted(set(grants)))
+    return {int(number): (int(class_), int(end)) for number, class_, end in rows}
+
+
 def history(
     ledger: Ledger, tx: Tx, bucket_id: int, *, before: int | None = None, limit: int = 50
 ) -> tuple[list[HistoryEntry], int | None]:

@@ -22,6 +22,8 @@ BUCKETS_A_PAGE: Final = 100
 SINK_ROWS_A_STEP: Final = 50_000
 _OUT: Final = frozenset({Kind.USE, Kind.CAPTURE, Kind.BREAKAGE, Kind.MOVE_OUT, Kind.VOID})
 _IN: Final = frozenset({Kind.GRANT, Kind.REVERSE, Kind.MOVE_IN})
+POSTED: Final = tuple(sorted(int(kind) for kind in (*_OUT, *_IN, Kind.DEBT, Kind.POST)))
+"""The rows that move value; the others reserve, release, begin or freeze."""
 _FREED: Final = frozenset({Kind.CAPTURE, Kind.RELEASE, Kind.EXPIRE_HOLD})
 
 
@@ -273,7 +275,6 @@ def _position(tx: Tx) -> int:
 def _sums(tx: Tx, after: int, until: int | None) -> dict[int, tuple[int, int]]:
     """Return (debits, credits) of each sink over a span of the journal's posted rows."""
     journal, account = store.transfer, store.account
-    posted = [int(kind) for kind in (*_OUT, *_IN, Kind.DEBT, Kind.POST)]
     totals: dict[int, tuple[int, int]] = {}
     for side, place in ((journal.c.debit, 0), (journal.c.credit, 1)):
         statement = (
@@ -283,7 +284,7 @@ def _sums(tx: Tx, after: int, until: int | None) -> dict[int, tuple[int, int]]:
             )
             .join(account, account.c.id == side)
             .where(account.c.kind == AccountKind.SINK.value)
-            .where(journal.c.kind.in_(posted), tx.log_span(journal, after, until))
+            .where(journal.c.kind.in_(POSTED), tx.log_span(journal, after, until))
             .group_by(side)
         )
         for row in tx.run(statement):

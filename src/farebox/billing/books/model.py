@@ -75,6 +75,19 @@ class About(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     owner: str | None = None
 
 
+class BookEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An entry as it was written. `position` goes on where a reader of the log has stopped."""
+
+    position: int
+    operation: int
+    line: int
+    at: int
+    debit: str
+    credit: str
+    amount: int
+    about: About
+
+
 class ChartUnknown(Refusal):
     """The chart of accounts has no such account, or it is not posted to by name."""
 
