@@ -1,0 +1,1 @@
+"""Orders: carts with guaranteed prices, promises of money, and what goes back of it."""
