@@ -1,6 +1,7 @@
 """The commands. Each reads the settings, calls what the wiring offers, and prints."""
 
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -127,6 +128,34 @@ def queues(*, config: Config = None) -> None:
 
     for name in make_queues(_settings(config)):
         print(name)
+
+
+@app.command
+def export(
+    file: Path | None = None,
+    *,
+    form: Annotated[Literal["beancount", "hledger"], Parameter(name="--format")],
+    since: datetime | None = None,
+    until: datetime | None = None,
+    config: Config = None,
+    data: Data = None,
+) -> None:
+    """Write billing's books for plain-text accounting; the program then proves the balances.
+
+    Parameters
+    ----------
+    file
+        Where to write; standard output without it.
+    form
+        Beancount (bean-check proves it) or hledger (hledger check does).
+    since
+        The first instant, UTC; everything without it.
+    until
+        The first instant after, UTC; up to now without it.
+    """
+    from farebox.cli.exporting import run_export
+
+    run_export(_settings(config, data=data), file, form=form, since=since, until=until)
 
 
 @app.command

@@ -172,6 +172,15 @@ ROLES: Final[Mapping[str, Entry]] = {
     "setLowMark": Entry(Permission.BUCKETS),
     "readLowMark": _READ,
     "removeLowMark": Entry(Permission.BUCKETS),
+    # Reports of money.
+    "reportRevenue": Entry(Permission.REPORTS),
+    "reportRevenueAsCsv": Entry(Permission.REPORTS),
+    "reportBalances": Entry(Permission.REPORTS),
+    "reportBalancesAsCsv": Entry(Permission.REPORTS),
+    "reportAccounts": Entry(Permission.REPORTS),
+    "reportAccountsAsCsv": Entry(Permission.REPORTS),
+    "reconcileGateway": Entry(Permission.REPORTS),
+    "exportBooks": Entry(Permission.REPORTS),
     # Accounts.
     "openAccount": Entry(Permission.ACCOUNTS),
     "tot": Entry(Permission.ACCOUNTS),

@@ -37,10 +37,15 @@ def check_terms(unit: str, count: int, zone: str) -> None:
         raise ValueRefused(f"{unit!r} is not a unit of periods")
     if type(count) is not int or count < 1:
         raise ValueRefused("a period is at least one unit long")
+    zone_of(zone)
+
+
+def zone_of(name: str) -> ZoneInfo:
+    """Return a time zone by its name; refuses (`value_invalid`) what is none."""
     try:
-        ZoneInfo(zone)
+        return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ValueRefused(f"{zone!r} is not a time zone") from error
+        raise ValueRefused(f"{name!r} is not a time zone") from error
 
 
 def _to_us(moment: datetime) -> int:

@@ -60,6 +60,7 @@ class Permission(StrEnum):
     WEBHOOKS = "webhooks"
     DEAD_LETTERS = "dead_letters"
     GATEWAYS = "gateways"
+    REPORTS = "reports"
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ from farebox.http.routes import (
     purchases,
     rate_limits,
     rentals,
+    reports,
     subscriptions,
     usage,
     usage_reading,
@@ -68,7 +69,7 @@ OF_ACCESS: Final = (
     *webhooks.HANDLERS,
 )
 """Access's."""
-MONEY: Final = ()
+MONEY: Final = (*reports.HANDLERS,)
 """What billing answers, from its own database, in whichever process it is served."""
 OF_BILLING: Final = (*MONEY, *operators.HANDLERS, *events.HANDLERS, *dead_letters.HANDLERS)
 """Billing's, where it is served alone."""
