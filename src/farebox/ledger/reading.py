@@ -173,6 +173,14 @@ def grant_terms(tx: Tx, grants: Sequence[int]) -> dict[int, tuple[int, int]]:
     return {int(number): (int(class_), int(end)) for number, class_, end in rows}
 
 
+def bucket_of_operation(tx: Tx, operation: int) -> int | None:
+    """Return the bucket that an operation's first row is about, or None if it wrote none."""
+    journal = store.transfer
+    first = sa.select(journal.c.bucket).where(journal.c.operation == operation)
+    found = tx.one(first.order_by(journal.c.line).limit(1))
+    return None if found is None or found.bucket is None else int(found.bucket)
+
+
 def history(
     ledger: Ledger, tx: Tx, bucket_id: int, *, before: int | None = None, limit: int = 50
 ) -> tuple[list[HistoryEntry], int | None]:

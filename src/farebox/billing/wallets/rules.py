@@ -4,8 +4,14 @@ Which grant pays first is not decided here: wallets are buckets of the ledger, a
 priority, soonest expiry, included before purchased, oldest.
 """
 
+from collections.abc import Sequence
+
+from farebox.billing.books.model import SUSPENSE, Line
+from farebox.billing.wallets.model import LinesRefused
+from farebox.kernel.clock import LAST_US
 from farebox.kernel.refusals import ValueRefused
 from farebox.kernel.rounding import Exact, Rounding, exact, rounded
+from farebox.ledger.model import FOREVER, INCLUDED, PURCHASED
 
 
 def credits_for(money: Exact, value: Exact, rounding: Rounding = "down") -> int:
@@ -34,3 +40,29 @@ def rolled_over(balance: int, *, least: int = 0, most: int) -> int:
     if not 0 <= least <= most:
         raise ValueRefused("what rolls over is at least 0 and at most its own maximum")
     return min(most, max(least, balance))
+
+
+def checked_lines(lines: Sequence[Line], amount: int, *, into: bool = False) -> None:
+    """Refuse (`wallet_lines_refused`) an entry that does not pass on all that leaves a wallet.
+
+    What a wallet pays waits in suspense, and the entry takes all of it from there; none at all
+    leaves it there. With `into`, what returns: the entry puts all of it into suspense.
+    """
+    moved = 0
+    for line in lines:
+        moved += line.amount * ((line.debit == SUSPENSE) - (line.credit == SUSPENSE))
+    if lines and moved != (-amount if into else amount):
+        raise LinesRefused
+
+
+def checked_end(class_: int, expires_at: int | None) -> int:
+    """Return the end of what is filled in; refuses (`value_invalid`) one of paid money."""
+    if class_ not in {INCLUDED, PURCHASED}:
+        raise ValueRefused("a wallet holds paid money and bonus")
+    if expires_at is None:
+        return FOREVER
+    if class_ == PURCHASED:
+        raise ValueRefused("paid money does not end; bonus may")
+    if not 0 <= expires_at <= LAST_US:
+        raise ValueRefused("bonus ends before the year 10000")
+    return expires_at
