@@ -123,6 +123,8 @@ def test_an_exception_never_grows_above_what_was_committed(tmp_path):
         ("access/usage/store_more.py", True),
         ("access/usage/query.sql", True),
         ("billing/pricing/engine.py", True),
+        ("billing/payments/gateways/bank.py", False),
+        ("billing/payments/banks/bank.py", True),
         ("ledger/anything.py", False),
     ],
 )

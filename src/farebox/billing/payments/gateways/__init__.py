@@ -1,0 +1,1 @@
+"""Gateways: how each provider of payments is asked, behind one protocol."""
