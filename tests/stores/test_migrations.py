@@ -140,9 +140,11 @@ def test_every_constraint_has_a_name(component: str) -> None:
 
 
 @pytest.mark.parametrize("component", existing())
-def test_steps_are_numbered_from_one_without_a_gap(component: str) -> None:
+def test_steps_are_numbered_upwards_from_one(component: str) -> None:
+    # Billing's contexts have tens of their own, so that their steps do not wait for each other.
     numbers = [step.number for step in steps_of([component])]
-    assert numbers == list(range(1, len(numbers) + 1))
+    assert numbers == sorted(set(numbers))
+    assert numbers[0] == 1
 
 
 def test_steps_of_billing_are_numbered_once_each_a_ten_for_each_context() -> None:

@@ -1,0 +1,1 @@
+"""What a subscription has paid and owes next: trials, renewals, changes, dunning, and usage."""
