@@ -5,12 +5,14 @@ where a whole batch is one statement: the drivers let go of Python's interpreter
 statement step, and a step per row would hand it back and forth a hundred times a batch.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
 from typing import Any, Final, TypeVar
 
+import msgspec
 import sqlalchemy as sa
 
 from farebox.kernel.clock import Clock
@@ -19,6 +21,28 @@ from farebox.kernel.refusals import TryAgain
 T = TypeVar("T")
 Row = tuple[Any, ...]
 ATTEMPTS: Final = 8
+
+
+_REFUSE: Final = re.compile(
+    r"REFUSE (\w+) (INSERT|UPDATE|DELETE) ON (\w+) WHEN (.+) SAYING '([^']+)'", re.DOTALL
+)
+
+
+class RefusalOf(msgspec.Struct, frozen=True):
+    """What the database itself refuses: a change of a table, under a condition on OLD and NEW."""
+
+    name: str
+    verb: str
+    table: str
+    condition: str
+    text: str
+
+
+def refusal_of(statement: str) -> RefusalOf:
+    """Read a REFUSE of the portable migration language."""
+    found = _REFUSE.fullmatch(" ".join(statement.split()))
+    assert found, statement
+    return RefusalOf(*found.groups())
 
 
 class Problem(Enum):

@@ -3,8 +3,10 @@
 A component (ledger, events, platform, access ...) keeps numbered files `NNNN_name.sql` in a folder
 `migrations`. They use the SQL both engines share and a few words that the engines translate:
 `IDENTITY`, `TXID`, `BIGINT`, `BYTES`, `STRICT`, `WITHOUT ROWID`, `APPEND_ONLY table`,
-`ORDERED_LOG table`, and `EXPIRING table`: append-only until now, its rows may go once their `at`
-lies before the `until` that the table `expiry` has for it.
+`ORDERED_LOG table`, `EXPIRING table`: append-only until now, its rows may go once their `at`
+lies before the `until` that the table `expiry` has for it, and
+`REFUSE name INSERT | UPDATE | DELETE ON table WHEN condition SAYING 'text'`: a change that the
+database itself refuses, by a condition on OLD and NEW in the SQL that both engines share.
 Statements end with a semicolon at the end of a line.
 """
 

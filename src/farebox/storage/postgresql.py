@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from farebox.kernel.clock import Clock
-from farebox.storage.database import Database, Row, Tx, translated_errors
+from farebox.storage.database import Database, RefusalOf, Row, Tx, refusal_of, translated_errors
 
 OPTIONS: Final = "-c plan_cache_mode=force_custom_plan -c lock_timeout=20s -c timezone=UTC"
 _NOW: Final = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"
@@ -217,6 +217,8 @@ class PostgresqlDatabase(Database):
                 f"FOR EACH ROW EXECUTE FUNCTION {rest}_expiry()"
             )
             return [f"DROP TRIGGER {rest}_append_only ON {rest}", never, function, later]
+        if word == "REFUSE":
+            return _refusing(refusal_of(statement))
         if word == "ORDERED_LOG":
             return [f"CREATE INDEX {rest}_txid_ix ON {rest} (txid)"]
         for portable, own in (
@@ -232,3 +234,30 @@ class PostgresqlDatabase(Database):
 
     def close(self) -> None:
         self._engine.dispose()
+
+
+def _refusing(one: RefusalOf) -> list[str]:
+    """Return the triggers of a REFUSE.
+
+    After the fact, and after the checks of references, whose names sort first: these wait for
+    whoever holds the row referred to, so the condition is asked of what was committed meanwhile.
+    """
+    function = (
+        f"CREATE FUNCTION {one.name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF {one.condition} THEN RAISE EXCEPTION '{one.text}'; END IF; RETURN NULL; END $$"
+    )
+    trigger = (
+        f"CREATE TRIGGER {one.name} AFTER {one.verb} ON {one.table} "
+        f"FOR EACH ROW EXECUTE FUNCTION {one.name}()"
+    )
+    if one.verb != "DELETE":
+        return [function, trigger]
+    all_of_it = (
+        f"CREATE FUNCTION {one.name}_whole() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"RAISE EXCEPTION '{one.text}'; END $$"
+    )
+    emptied = (
+        f"CREATE TRIGGER {one.name}_whole BEFORE TRUNCATE ON {one.table} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {one.name}_whole()"
+    )
+    return [function, trigger, all_of_it, emptied]

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from farebox.kernel.clock import Clock
-from farebox.storage.database import Database, Row, Tx, translated_errors
+from farebox.storage.database import Database, Row, Tx, refusal_of, translated_errors
 from farebox.storage.turns import Turns
 
 # Bulk statements exist for these numbers of rows; what is missing to the next one is filled with
@@ -270,6 +270,14 @@ class SqliteDatabase(Database):
                 f"BEGIN SELECT RAISE(ABORT, '{rest} is append-only'); END"
             )
             return [f"DROP TRIGGER {rest}_no_delete", later]
+        if word == "REFUSE":
+            one = refusal_of(statement)
+            # Before the fact, so that REPLACE meets the row that it would remove unseen.
+            trigger = (
+                f"CREATE TRIGGER {one.name} BEFORE {one.verb} ON {one.table} WHEN {one.condition} "
+                f"BEGIN SELECT RAISE(ABORT, '{one.text}'); END"
+            )
+            return [trigger]
         if word == "ORDERED_LOG":
             return []
         for portable, own in (
