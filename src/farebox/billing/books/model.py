@@ -18,6 +18,7 @@ RECEIVABLE: Final = "receivable"
 SUSPENSE: Final = "suspense"
 WALLET: Final = "wallet"
 BONUS: Final = "bonus"
+BREAKAGE: Final = "breakage"
 DEFERRED: Final = "deferred"
 REVENUE: Final = "revenue"
 REFUNDS: Final = "refunds"
@@ -41,6 +42,7 @@ CHART: Final[dict[str, Kind]] = {
     PAYABLE: "liability",  # payable:<owner>, what sellers are owed
     REVENUE: "income",
     COMMISSION: "income",
+    BREAKAGE: "income",  # bonus that has ended unused, which was an expense when it was given
     REFUNDS: "expense",
     BONUS: "expense",  # money given away
     FEES: "expense",  # fees:<gateway>

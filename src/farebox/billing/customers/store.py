@@ -53,3 +53,8 @@ def evidence_of(row: sa.Row[Any]) -> Evidence:
         at=row.at,
         actor=row.actor,
     )
+
+
+def row_of_evidence(one: Evidence) -> dict[str, Any]:
+    """Return what was found about a tax number as a row."""
+    return {**msgspec.structs.asdict(one), "valid": int(one.valid)}

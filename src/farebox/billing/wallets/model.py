@@ -77,6 +77,19 @@ class Returned(msgspec.Struct, frozen=True, kw_only=True):
     at: int
 
 
+class Adjusted(msgspec.Struct, frozen=True, kw_only=True):
+    """What an operator did to a wallet; `amount` is signed, `account` stands against it."""
+
+    operation: int
+    customer: str
+    currency: str
+    amount: int
+    part: Part
+    account: str
+    available: int
+    at: int
+
+
 class StatementLine(msgspec.Struct, frozen=True, kw_only=True):
     """One thing that happened to a wallet; `balance` is what was available after it.
 

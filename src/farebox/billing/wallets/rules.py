@@ -5,13 +5,25 @@ priority, soonest expiry, included before purchased, oldest.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
-from farebox.billing.books.model import SUSPENSE, Line
+from farebox.billing.books.model import (
+    BAD_DEBT,
+    BONUS,
+    CASH,
+    CHARGEBACKS,
+    REFUNDS,
+    ROUNDING,
+    SUSPENSE,
+    Line,
+)
 from farebox.billing.wallets.model import LinesRefused
 from farebox.kernel.clock import LAST_US
 from farebox.kernel.refusals import ValueRefused
 from farebox.kernel.rounding import Exact, Rounding, exact, rounded
 from farebox.ledger.model import FOREVER, INCLUDED, PURCHASED
+
+_BY_HAND: Final = frozenset({BAD_DEBT, BONUS, CASH, CHARGEBACKS, REFUNDS, ROUNDING})
 
 
 def credits_for(money: Exact, value: Exact, rounding: Rounding = "down") -> int:
@@ -66,3 +78,14 @@ def checked_end(class_: int, expires_at: int | None) -> int:
     if not 0 <= expires_at <= LAST_US:
         raise ValueRefused("bonus ends before the year 10000")
     return expires_at
+
+
+def checked_counterpart(account: str) -> str:
+    """Return the account that stands against an adjustment by hand, else refuse it.
+
+    What documents move (revenue, tax, deferred, suspense ...) is changed by documents alone, or
+    they would no longer add up to their accounts.
+    """
+    if account.partition(":")[0] not in _BY_HAND:
+        raise ValueRefused(f"by hand money comes from and goes to {', '.join(sorted(_BY_HAND))}")
+    return account

@@ -92,6 +92,12 @@ def open_wallet(tx: Tx, customer: str, currency: str) -> Wallet:
     return found
 
 
+def lock_wallet(tx: Tx, wallet: Wallet) -> Outcome:
+    """Let nobody else move a wallet until this transaction ends; returns how it stands."""
+    [[seen]] = _ledger.apply(tx, [request(Look(sources=(Source(wallet.bucket),), amount=0))])
+    return seen
+
+
 def balance_of(tx: Tx, customer: str, currency: str) -> Balance:
     """Return what is in a customer's wallet now; nothing where there is no wallet.
 
@@ -266,7 +272,7 @@ def _draw(
 ) -> Paid | Short:
     """Take an amount out of a wallet by commands which are made while its bucket is locked."""
     # Locked first: whoever else uses the key has then finished, and is found below.
-    [[seen]] = _ledger.apply(tx, [request(Look(sources=(Source(wallet.bucket),), amount=0))])
+    seen = lock_wallet(tx, wallet)
     payload = _encode(what)
     [known] = _ledger.apply(tx, [request(Recall(), caller=_CALLER, key=key, payload=payload)])
     if isinstance(known[0], Refused) and known[0].code == "key_unknown":

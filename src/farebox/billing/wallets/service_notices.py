@@ -40,6 +40,7 @@ def _note_due(tx: Tx, wallet: Wallet, available: int) -> None:
     table = store.automatic
     here = (table.c.customer == wallet.customer, table.c.currency == wallet.currency)
     due = sa.case(
+        (table.c.stopped_because.is_not(None), sa.null()),
         (table.c.level < available, sa.null()),
         else_=sa.func.coalesce(table.c.due_at, tx.now_us),
     )
