@@ -98,3 +98,10 @@ def test_a_currency_that_was_never_used_is_not_there(sold, admin):
             "until": "2027-01-01T00:00:00Z", "lines": []}  # fmt: skip
     answer = admin.call("POST", "/v1/reports/reconciliation", json=body)
     assert (answer.status_code, answer.json()["code"]) == (404, "asset_unknown")
+
+
+def test_reports_of_what_recurs_stand_beside_their_definitions(sold, admin):
+    for name in ("recurring", "movements", "cohorts", "receivables"):
+        answer = admin.get(f"/v1/reports/{name}")
+        assert answer["rows"] == []
+        assert answer["definition"]

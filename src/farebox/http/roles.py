@@ -181,6 +181,10 @@ ROLES: Final[Mapping[str, Entry]] = {
     "reportAccountsAsCsv": Entry(Permission.REPORTS),
     "reconcileGateway": Entry(Permission.REPORTS),
     "exportBooks": Entry(Permission.REPORTS),
+    "reportRecurring": Entry(Permission.REPORTS),
+    "reportMovements": Entry(Permission.REPORTS),
+    "reportCohorts": Entry(Permission.REPORTS),
+    "reportReceivables": Entry(Permission.REPORTS),
     # Accounts.
     "openAccount": Entry(Permission.ACCOUNTS),
     "tot": Entry(Permission.ACCOUNTS),

@@ -29,6 +29,7 @@ from farebox.http.routes import (
     rate_limits,
     rentals,
     reports,
+    reports_recurring,
     subscriptions,
     usage,
     usage_reading,
@@ -69,7 +70,10 @@ OF_ACCESS: Final = (
     *webhooks.HANDLERS,
 )
 """Access's."""
-MONEY: Final = (*reports.HANDLERS,)
+MONEY: Final = (
+    *reports.HANDLERS,
+    *reports_recurring.HANDLERS,
+)
 """What billing answers, from its own database, in whichever process it is served."""
 OF_BILLING: Final = (*MONEY, *operators.HANDLERS, *events.HANDLERS, *dead_letters.HANDLERS)
 """Billing's, where it is served alone."""

@@ -104,13 +104,14 @@ class Reconciliation(Body, frozen=True):
     lines: Annotated[list[LineBody], Meta(max_length=MOST_LINES)]
 
 
-def _span(tx: Tx, since: Any, until: Any) -> tuple[int, int]:  # noqa: ANN401 - times or nothing
+def span_of(tx: Tx, since: Any, until: Any) -> tuple[int, int]:  # noqa: ANN401 - times or nothing
+    """Return the time that is asked for: [since, until), by default the last 30 days."""
     before = tx.now_us + 1 if until is None else read_time(until)
     return (max(before - _MONTH_US, 0) if since is None else read_time(since)), before
 
 
 def _revenue(tx: Tx, by: By, zone: str, since: Any, until: Any) -> list[RevenueRow]:  # noqa: ANN401
-    first, before = _span(tx, since, until)
+    first, before = span_of(tx, since, until)
     return reports.revenue(tx, since=first, before=before, by=by, zone=zone_of(zone))
 
 
@@ -119,7 +120,7 @@ def _balances(tx: Tx, at: Any) -> list[BalanceRow]:  # noqa: ANN401 - a time or 
 
 
 def _accounts(tx: Tx, since: Any, until: Any) -> list[MovedRow]:  # noqa: ANN401 - times or nothing
-    first, before = _span(tx, since, until)
+    first, before = span_of(tx, since, until)
     return reports.moved(tx, since=first, before=before)
 
 
