@@ -23,7 +23,7 @@ def real_farebox(folder: Path) -> Iterator[tuple[str, str]]:
         "FAREBOX_TEST_CLOCK": "true",
     }
     prepare(load_settings(environment), tell=lambda key: None)
-    with served("farebox.wiring.server:application", "rsgi", **environment) as server:
+    with served("farebox.wiring.application:application", "rsgi", **environment) as server:
         yield server.url, edge_key(server.url)
 
 

@@ -84,6 +84,28 @@ def test_what_another_process_commits_is_found_without_the_bell(database, runnin
     assert worker.wait_for(5)
 
 
+def test_whoever_gets_the_work_begins_at_once_with_what_is_done_seldom(database, running):
+    """The lease is taken beside the workers, which may have looked for it before."""
+    worker = Counted()
+
+    class Late(Lease):
+        def take(self):
+            # Not before the worker has found that it may not work, and waits.
+            until_waiting.wait(PATIENCE_S)
+            return super().take()
+
+        @property
+        def is_held(self):
+            held = super().is_held
+            if threading.current_thread().name == worker.name and not held:
+                until_waiting.set()
+            return held
+
+    until_waiting = threading.Event()
+    running(Late(database, "loops"), Loop(worker=worker, idle_s=NEVER_S, woken=False))
+    assert worker.wait_for(1)
+
+
 def test_of_two_processes_one_works_and_the_other_takes_over_when_it_stops(
     database, database_url, open_database_at, running
 ):

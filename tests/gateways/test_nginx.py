@@ -25,7 +25,7 @@ class Stage:
         environment = {"FAREBOX_DATA": str(folder), "FAREBOX_ADMIN_KEY": ADMIN_KEY}
         prepare(load_settings(environment), tell=lambda key: None)
         self.server = stack.enter_context(
-            served("farebox.wiring.server:application", "rsgi", **environment)
+            served("farebox.wiring.application:application", "rsgi", **environment)
         )
         headers = {"authorization": f"Bearer {ADMIN_KEY}"}
         self.admin = stack.enter_context(httpx2.Client(base_url=self.server.url, headers=headers))

@@ -13,8 +13,8 @@ from farebox.platform.service_test_clock import follow_test_clock
 from farebox.storage import open_database
 from farebox.wiring.child_process import ChildProcess, when_told_to_end
 from farebox.wiring.logs import configure_logs
-from farebox.wiring.services import Upkeep
 from farebox.wiring.settings import LEDGER_SOCKET, load_settings
+from farebox.wiring.upkeep import Upkeep
 
 
 class LedgerProcess(ChildProcess):

@@ -10,8 +10,8 @@ from farebox.wiring.child_process import when_told_to_end
 from farebox.wiring.ledger_process import settle_memory
 from farebox.wiring.logs import configure_logs
 from farebox.wiring.loops import ServiceLoops
-from farebox.wiring.services import Upkeep
 from farebox.wiring.settings import load_settings
+from farebox.wiring.upkeep import Upkeep
 
 
 def main() -> None:

@@ -91,10 +91,15 @@ class Loops:
             try:
                 if self._lease.take() and not held:
                     _log.debug("lease_taken", lease=self._lease.name, holder=self._lease.holder)
-                    self.wake()
+                    self._begin()
             except Exception:  # noqa: BLE001 - the next round tries again
                 _log.warning("lease_not_renewed", lease=self._lease.name, exc_info=True)
             self._stop.wait(pause_s)
+
+    def _begin(self) -> None:
+        """Let every worker look, those too that do so seldom: the last holder may be long gone."""
+        for _, bell in self._loops:
+            bell.set()
 
     def _run(self, loop: Loop, bell: threading.Event) -> None:
         failures = 0

@@ -1,0 +1,99 @@
+"""What a worker process serves: Granian calls `application` in each of its workers.
+
+Apart from `server`, whose process only starts and watches others and need not import the API.
+"""
+
+import asyncio
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from farebox.http.app import create_app
+from farebox.http.auth import Lookup
+from farebox.http.deps import Services as HttpServices
+from farebox.http.gateways import gateways_in_front
+from farebox.http.hot import hot_routes
+from farebox.http.metrics import Metrics
+from farebox.http.routes import HANDLERS, OF_ACCESS, OF_BILLING
+from farebox.http.rsgi import Application
+from farebox.kernel.clock import SECOND_US, SystemClock
+from farebox.platform.service_pepper import tell_peppers
+from farebox.platform.service_test_clock import follow_test_clock
+from farebox.storage import open_database
+from farebox.wiring.ledger_process import settle_memory
+from farebox.wiring.logs import configure_logs
+from farebox.wiring.services import COMPONENTS, Services
+from farebox.wiring.settings import LEDGER_SOCKET, Settings, load_settings
+from farebox.wiring.upkeep import Upkeep
+
+
+class _Worker(Application):
+    """One worker process's application and the services behind it."""
+
+    def __init__(self, services: Services) -> None:
+        over = HttpServices(
+            database=services.database,
+            components=COMPONENTS["access"],
+            clock=services.clock,
+            decisions=services.decider,
+            authenticate=Lookup(services.database, services.verifier),
+            issuer=services.settings.issuer,
+            metrics=Metrics(),
+            private_webhooks=services.settings.private_webhooks,
+            usage_grace_us=services.settings.usage_grace_seconds * SECOND_US,
+            test_clock=services.settings.test_clock,
+            billing=services.billing,
+            billing_components=COMPONENTS["billing"],
+        )
+        handlers = HANDLERS if services.billing is not None else OF_ACCESS
+        front = gateways_in_front(over.gatekeeper, over.metrics)
+        super().__init__(create_app(over, handlers), hot_routes(services.decider), front)
+        self._services = services
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__rsgi_del__(loop)
+        self._services.close()
+
+
+class _BillingWorker(Application):
+    """One worker process's application where billing is served alone: its log and dead letters."""
+
+    def __init__(self, settings: Settings) -> None:
+        clock = SystemClock()
+        self._closing = ExitStack()
+        database = open_database("billing", settings.url_of("billing"), clock)
+        self._closing.callback(database.close)
+        follow_test_clock(database)
+        tell_peppers(database, settings.pepper, settings.pepper_old)
+        self._closing.callback(Upkeep(database, clock, books=False).close)
+        nobody: Any = None  # None of these routes decides.
+        over = HttpServices(
+            database=database,
+            components=COMPONENTS["billing"],
+            clock=clock,
+            decisions=nobody,
+            authenticate=Lookup(database, None),
+            issuer=settings.issuer,
+            metrics=Metrics(),
+            snapshots={},
+        )
+        super().__init__(create_app(over, OF_BILLING), {})
+
+    def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__rsgi_del__(loop)
+        self._closing.close()
+
+
+def application() -> Any:  # noqa: ANN401 - Granian takes any RSGI application
+    """Make a worker's application from the environment; Granian calls it in each worker."""
+    settings = load_settings()
+    configure_logs(settings.log_level)
+    worker: Application
+    if "access" in settings.served:
+        path = os.environ.get(LEDGER_SOCKET)
+        worker = _Worker(Services(settings, ledger_socket=None if path is None else Path(path)))
+    else:
+        worker = _BillingWorker(settings)
+    settle_memory()
+    return worker
