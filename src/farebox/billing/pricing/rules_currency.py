@@ -27,6 +27,10 @@ from farebox.kernel.rounding import Exact, Rounding, exact, rounded
 
 ECB: Final = "ECB"
 _PIVOT: Final = "EUR"
+_MONTHS: Final = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 
 
 def places_of(currency: str) -> int:
@@ -122,10 +126,19 @@ def convert(
     )
 
 
+def _day(text: str) -> date:
+    words = text.split()
+    if len(words) == 1:
+        return date.fromisoformat(text)
+    number, month, year = words
+    return date(int(year), _MONTHS.index(month) + 1, int(number))
+
+
 def read_ecb(text: str) -> list[DayRate]:
     """Read the file of the European Central Bank: a day a row, a currency a column, per euro.
 
-    Refuses (`rate_unknown`) a file that is of another form. Days without a rate are left out.
+    Its file of one day writes 21 November 2025, the others 2025-11-21. Refuses (`rate_unknown`) a
+    file that is of another form. Days without a rate are left out.
     """
     rows = csv.reader(text.splitlines(), skipinitialspace=True)
     heads = [each.strip() for each in next(rows, [])]
@@ -136,7 +149,7 @@ def read_ecb(text: str) -> list[DayRate]:
         if not row:
             continue
         try:
-            day = date.fromisoformat(row[0].strip())
+            day = _day(row[0].strip())
             for currency, value in zip(heads[1:], row[1:], strict=False):
                 if currency and value.strip() not in {"", "N/A"}:
                     rate = Decimal(value.strip())
