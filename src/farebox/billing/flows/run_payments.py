@@ -6,14 +6,18 @@ The three steps are a transaction, a call with no transaction open, and a transa
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from functools import partial
 from typing import Final
 
 import structlog
 
-from farebox.billing.flows.settle_payment import settle_payment
+from farebox.billing.flows.gateway_webhooks import read_gateway, record_heard
+from farebox.billing.flows.settle_payment import ask_wallet, record_outcome
 from farebox.billing.payments.gateways.protocol import Gateway
-from farebox.billing.payments.model_outcomes import Declined, Lost, Outcome, Task
-from farebox.billing.payments.service_work import anything_due, claim_due, note_call, note_payment
+from farebox.billing.payments.model import WALLET
+from farebox.billing.payments.model_outcomes import Claimed, Declined, Lost, Outcome, Task
+from farebox.billing.payments.service_notices import any_notice_due, claim_notices
+from farebox.billing.payments.service_work import anything_due, claim_due
 from farebox.storage import Database, Tx
 
 AT_ONCE: Final = 8
@@ -42,12 +46,14 @@ class Payments:
             return 0
         # Looked at first: a writing transaction would make every other writer wait its turn.
         with self._database.read() as tx:
-            if not anything_due(tx):
+            if not (anything_due(tx) or any_notice_due(tx)):
                 return 0
-        tasks = self._database.run(lambda tx: claim_due(tx, free))
+        notices, tasks = self._database.run(partial(_claim, most=free))
+        for notice in notices:
+            self._begin(self._threads.submit(self._follow, notice))
         for task in tasks:
             self._begin(self._threads.submit(self._do, task))
-        return len(tasks)
+        return len(notices) + len(tasks)
 
     def finish(self) -> None:
         """Wait until the calls under way are recorded."""
@@ -70,10 +76,26 @@ class Payments:
 
     def _do(self, task: Task) -> None:
         try:
+            if task.gateway == WALLET:
+                self._database.run(lambda tx: record_outcome(tx, task, ask_wallet(tx, task)))
+                return
             outcome = ask_gateway(self._gateways, task)
             self._database.run(lambda tx: record_outcome(tx, task, outcome))
         except Exception:  # noqa: BLE001 - it is due again when its claim ends
             _log.warning("payment_not_recorded", subject=task.id, exc_info=True)
+
+    def _follow(self, claimed: Claimed) -> None:
+        try:
+            heard = read_gateway(self._gateways, claimed)
+            self._database.run(lambda tx: record_heard(tx, claimed, heard))
+        except Exception:  # noqa: BLE001 - as above
+            _log.warning("notice_not_recorded", notice=claimed.id, exc_info=True)
+
+
+def _claim(tx: Tx, most: int) -> tuple[tuple[Claimed, ...], tuple[Task, ...]]:
+    """Take what is due; notices first, because they end what else would be asked for."""
+    notices = claim_notices(tx, most)
+    return notices, claim_due(tx, most - len(notices))
 
 
 def ask_gateway(gateways: Gateways, task: Task) -> Outcome:
@@ -96,12 +118,3 @@ def ask_gateway(gateways: Gateways, task: Task) -> Outcome:
 
 
 _MISSING: Final = Declined(code="gateway_missing")
-
-
-def record_outcome(tx: Tx, task: Task, outcome: Outcome) -> None:
-    """Record what a call met, in the books too, and settle what it was for."""
-    note_call(tx, task, outcome)
-    if task.noun == "payment":
-        made = note_payment(tx, task.id, task.verb, outcome, claim=task.claim)
-        if made is not None:
-            settle_payment(tx, made)

@@ -91,7 +91,7 @@ CREATE TABLE refund (
   CONSTRAINT refund_key_uq UNIQUE (key),
   CONSTRAINT refund_payment_fk FOREIGN KEY (payment) REFERENCES payment (id),
   CONSTRAINT refund_state_ck CHECK (
-    state IN ('created', 'processing', 'succeeded', 'failed', 'unknown', 'canceled')
+    state IN ('created', 'processing', 'succeeded', 'failed', 'unknown', 'canceled', 'returned')
   ),
   CONSTRAINT refund_amount_ck CHECK (amount >= 1)
 ) STRICT;
@@ -108,6 +108,7 @@ CREATE TABLE chargeback (
   currency TEXT NOT NULL,
   state TEXT NOT NULL,
   reason TEXT,
+  recovered BIGINT NOT NULL,
   opened_at BIGINT NOT NULL,
   changed_at BIGINT NOT NULL,
   CONSTRAINT chargeback_pk PRIMARY KEY (id),

@@ -7,7 +7,9 @@ import msgspec
 from farebox.kernel.refusals import Refusal
 
 PaymentState = Literal["created", "action_required", "processing", "succeeded", "failed", "unknown"]
-RefundState = Literal["created", "processing", "succeeded", "failed", "unknown", "canceled"]
+RefundState = Literal[
+    "created", "processing", "succeeded", "failed", "unknown", "canceled", "returned"
+]
 PayoutState = Literal[
     "requested", "approved", "processing", "succeeded", "failed", "unknown", "rejected"
 ]
@@ -65,7 +67,10 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
-    """Money of a payment on its way back, in whole or in part."""
+    """Money of a payment on its way back, in whole or in part.
+
+    `returned` is what had succeeded, and the customer's bank sent to us again.
+    """
 
     id: str
     key: str
@@ -83,7 +88,10 @@ class Refund(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chargeback(msgspec.Struct, frozen=True, kw_only=True):
-    """Money that the customer's bank took back; won is given to us again."""
+    """Money that the customer's bank took back; won is given to us again.
+
+    `recovered` is what the customer's wallet gave for it, where the payment had filled that.
+    """
 
     id: str
     payment: str
@@ -93,6 +101,7 @@ class Chargeback(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     state: ChargebackState
     reason: str | None
+    recovered: int
     opened_at: int
     changed_at: int
 

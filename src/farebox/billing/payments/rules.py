@@ -74,9 +74,10 @@ REFUND: Final[Mapping[RefundState, Mapping[Fact, RefundState]]] = {
         "action": "processing", "lost": "unknown",
     },
     # Banks send some refunds back days later, to an account that is closed.
-    "succeeded": {"declined": "failed"},
+    "succeeded": {"declined": "returned"},
     "failed": {},
     "canceled": {},
+    "returned": {},
 }  # fmt: skip
 
 PAYOUT: Final[Mapping[PayoutState, Mapping[Fact, PayoutState]]] = {

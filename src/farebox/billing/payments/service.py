@@ -220,3 +220,16 @@ def tell_payment(tx: Tx, one: Payment) -> None:
         "actionUrl": one.action_url, "attention": one.attention,
     }  # fmt: skip
     publish(tx, type="payment.updated", subject=one.id, data=said)
+
+
+def set_aside(tx: Tx, payment: str) -> Payment:
+    """Note that a person has looked at a payment that has ended. Repeating changes nothing.
+
+    One that is not decided is decided by their word or by another look, never by this.
+    """
+    row = locked(tx, store.payment, payment)
+    if row is None:
+        raise PaymentUnknown
+    if row.state in UNDER_WAY:
+        raise PaymentNotSo(f"the payment is {row.state}")
+    return changed(tx, payment, {"attention": None})

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from farebox.billing.books.model import About, Line
 from farebox.billing.books.service import post
 from farebox.billing.payments import store
-from farebox.billing.payments.model import Noun, Payment
+from farebox.billing.payments.model import WALLET, Noun, Payment
 from farebox.billing.payments.model_outcomes import (
     Ask,
     Charge,
@@ -58,6 +58,15 @@ def _claim(tx: Tx, noun: Noun, most: int) -> list[Task]:
     # Another worker may be claiming too: what it has locked is its own.
     rows = tx.run(due.limit(most).with_for_update(skip_locked=True)).all()
     return [_claimed(tx, noun, table, row) for row in rows]
+
+
+def claim_one(tx: Tx, noun: Noun, id_: str) -> Task:
+    """Take one for ourselves that nobody has asked for yet, to be done in this transaction."""
+    table = store.OF_NOUN[noun]
+    row = locked(tx, table, id_)
+    assert row is not None
+    assert not row.asked, "it may be done only where it certainly was not"
+    return _claimed(tx, noun, table, row)
 
 
 def _claimed(tx: Tx, noun: Noun, table: sa.Table, row: sa.Row[Any]) -> Task:
@@ -119,9 +128,13 @@ def _detail(outcome: Outcome) -> str | None:
 
 
 def stand_of(noun: Noun, row: sa.Row[Any], claim: str | None) -> Stand:
-    """Return how something stands for an outcome under a claim; None is a fact told to us."""
+    """Return how something stands for an outcome under a claim.
+
+    No claim is a word that we did not ask for: it waits for the call that is under way, unless it
+    is definite.
+    """
     return Stand(
-        noun=noun, state=row.state, asked=bool(row.asked), ours=claim is None or row.claim == claim,
+        noun=noun, state=row.state, asked=bool(row.asked), ours=row.claim == claim,
         unreached=row.unreached, looks=row.looks, amount=row.amount, currency=row.currency,
         abandoning=noun == "payment" and bool(row.abandoning),
     )  # fmt: skip
@@ -172,6 +185,8 @@ def note_payment(
 
 
 def _enter(tx: Tx, paid: Payment, outcome: Succeeded) -> None:
+    if paid.gateway == WALLET:
+        return  # The wallet itself has put it into suspense, by the ledger's own command.
     cash = f"cash:{paid.gateway}"
     about = About(kind="payment", customer=paid.customer, payment=paid.id)
     lines = [Line(cash, "suspense", paid.amount)]

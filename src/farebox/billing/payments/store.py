@@ -48,7 +48,7 @@ refund = _table(
 )  # fmt: skip
 chargeback = _table(
     "chargeback", id=_TEXT, payment=_TEXT, gateway=_TEXT, provider_reference=_TEXT, amount=_INT,
-    currency=_TEXT, state=_TEXT, reason=_TEXT, opened_at=_INT, changed_at=_INT,
+    currency=_TEXT, state=_TEXT, reason=_TEXT, recovered=_INT, opened_at=_INT, changed_at=_INT,
 )  # fmt: skip
 notice = _table(
     "gateway_notice", id=_TEXT, gateway=_TEXT, event=_TEXT, noun=_TEXT, subject=_TEXT,
