@@ -7,6 +7,9 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from farebox.billing.copies import service as copies
+from farebox.billing.flows.change_rental import charge_change, note_rental, undo_failed_change
+from farebox.billing.flows.fill_low_buckets import fill_low_bucket
+from farebox.billing.flows.take_purchase import note_granted, take_purchase, undo_ungrantable
 from farebox.events.model import Event, source_of
 from farebox.platform.model import SYSTEM
 from farebox.platform.service_test_clock import SUBJECT, catch_up_with
@@ -38,4 +41,13 @@ COPIES: Final[Mapping[tuple[str, str], Handler]] = {
     **_of("subscription", copies.keep_subscription, "created", "updated"),
     **_of("test_clock", follow_clock, "moved"),
 }
-HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {}
+HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
+    **_of("marketplace.purchase", take_purchase, "initiated"),
+    **_of("marketplace.purchase", note_granted, "completed"),
+    **_of("order", note_granted, "fulfilment_completed"),
+    **_of("order", undo_ungrantable, "fulfilment_failed"),
+    **_of("rental", note_rental, "created", "changed", "revoked"),
+    **_of("rental", charge_change, "change_requested"),
+    **_of("rental", undo_failed_change, "change_failed"),
+    **_of("bucket", fill_low_bucket, "low"),
+}

@@ -145,7 +145,9 @@ CREATE TABLE order_refund (
   at BIGINT NOT NULL,
   CONSTRAINT order_refund_pk PRIMARY KEY (id),
   CONSTRAINT order_refund_order_fk FOREIGN KEY (order_id) REFERENCES sales_order (id),
-  CONSTRAINT order_refund_kind_ck CHECK (kind IN ('return', 'allowance', 'undone', 'shortened')),
+  CONSTRAINT order_refund_kind_ck CHECK (
+    kind IN ('return', 'allowance', 'undone', 'shortened', 'change_undone')
+  ),
   CONSTRAINT order_refund_amount_ck CHECK (amount >= 0)
 ) STRICT;
 CREATE INDEX order_refund_order_ix ON order_refund (order_id, id);

@@ -12,7 +12,7 @@ import msgspec
 from farebox.kernel.refusals import Refusal
 
 Reason = Literal["own_wish", "our_fault", "illness"]
-RefundKind = Literal["return", "allowance", "undone", "shortened"]
+RefundKind = Literal["return", "allowance", "undone", "shortened", "change_undone"]
 
 
 class RefundRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -62,7 +62,8 @@ class RefundPart(msgspec.Struct, frozen=True, kw_only=True):
 class Refund(msgspec.Struct, frozen=True, kw_only=True):
     """Money that went back. A `return` takes back what was bought, an `allowance` leaves it.
 
-    `undone` is what could not be granted, `shortened` the difference of a rental made shorter.
+    `undone` is what could not be granted, `shortened` the difference of a rental made shorter,
+    `change_undone` what a longer one cost that access could not give.
     """
 
     id: str

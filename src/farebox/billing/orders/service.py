@@ -173,13 +173,12 @@ def list_orders(
     return page_of([store.order_of(row) for row in rows], limit, lambda one: one.id)
 
 
-def waiting_orders(tx: Tx, customer: str, currency: str) -> list[str]:
-    """Return the orders that buy at once when their customer's wallet is filled, oldest first."""
+def orders_waiting(tx: Tx, limit: int) -> list[Order]:
+    """Return orders that are to be paid as soon as their customers' wallets are filled."""
     table = store.order
-    here = (table.c.customer == customer, table.c.currency == currency)
     waits = (table.c.state == "awaiting_funds", table.c.buy_at_once == 1)
-    rows = tx.run(sa.select(table.c.id).where(*here, *waits).order_by(table.c.id))
-    return [row.id for row in rows]
+    rows = tx.run(sa.select(table).where(*waits).order_by(table.c.id).limit(limit))
+    return [store.order_of(row) for row in rows]
 
 
 def due_orders(tx: Tx, limit: int) -> list[str]:
