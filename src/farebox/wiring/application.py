@@ -1,6 +1,6 @@
 """What a worker process serves: Granian calls `application` in each of its workers.
 
-Apart from `server`, whose process only starts and watches others and need not import the API.
+Apart from `server`, which imports it beside the starting of other processes, once for all workers.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from farebox.kernel.clock import SECOND_US, SystemClock
 from farebox.platform.service_pepper import tell_peppers
 from farebox.platform.service_test_clock import follow_test_clock
 from farebox.storage import open_database
+from farebox.wiring.child_process import end_with_parent
 from farebox.wiring.ledger_process import settle_memory
 from farebox.wiring.logs import configure_logs
 from farebox.wiring.services import COMPONENTS, Services
@@ -89,6 +90,7 @@ def application() -> Any:  # noqa: ANN401 - Granian takes any RSGI application
     """Make a worker's application from the environment; Granian calls it in each worker."""
     settings = load_settings()
     configure_logs(settings.log_level)
+    end_with_parent()
     worker: Application
     if "access" in settings.served:
         path = os.environ.get(LEDGER_SOCKET)

@@ -1,14 +1,18 @@
 """Processes of our own, started, watched and stopped by the server that serves.
 
 A child ends when its standard input does: when the server has ended, and with it every process
-that inherited the other end. A worker that outlives a killed server keeps the child alive.
+that inherited the other end. Those are the workers, which are forked from the server and end when
+it is gone (`end_with_parent`). So whoever kills the server alone ends the family from the outside
+in: the workers answer what they have begun, and only then the ledger and the loops stop.
 """
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Final, Self
 
@@ -72,4 +76,20 @@ def when_told_to_end(end: Callable[[], None]) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: end())
+    threading.Thread(target=wait, name="end", daemon=True).start()
+
+
+def end_with_parent() -> None:
+    """In a worker, call this once: it ends as by SIGTERM, and soon, when the server was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+
+    def wait() -> None:
+        parent.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(STOP_SECONDS)
+        # Whatever it still waits for, nobody else would end it now.
+        os._exit(1)
+
     threading.Thread(target=wait, name="end", daemon=True).start()

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -45,12 +46,14 @@ def main() -> None:
     """Serve the ledger until standard input ends."""
     settings = load_settings()
     configure_logs(settings.log_level)
+    server_process = os.getppid()
     clock = SystemClock()
     database = open_database("access", settings.database_url, clock)
     follow_test_clock(database)
     ledger = Ledger()
+    path = Path(os.environ[LEDGER_SOCKET])
     server = LaneServer(
-        Path(os.environ[LEDGER_SOCKET]),
+        path,
         Runner(database, ledger),
         Runner(database, ledger, writes=False),
     )
@@ -61,6 +64,9 @@ def main() -> None:
     server.serve()
     upkeep.close()
     database.close()
+    if os.getppid() != server_process:
+        # Whoever made the folder was killed, and cannot tidy up.
+        shutil.rmtree(path.parent, ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Serving: Granian's workers, each with its own services, behind one address."""
 
 import errno
+import importlib
 import os
 import socket
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ from farebox.wiring.ledger_process import LedgerProcess
 from farebox.wiring.settings import LEDGER_SOCKET, Settings, as_environment
 
 STOP_SECONDS: Final = 10
+_APPLICATION: Final = "farebox.wiring.application"
 # What Granian tells at its level info is of use to its own developers.
 _TALK: Final = {
     "debug": LogLevels.debug,
@@ -53,8 +55,11 @@ def run_server(settings: Settings) -> None:
             ledger = children.enter_context(LedgerProcess())
             os.environ[LEDGER_SOCKET] = str(ledger.socket)
         children.enter_context(ChildProcess("farebox.wiring.loops_process"))
+        # Granian forks its workers, so this is imported once for all of them, while the others
+        # start on another core.
+        importlib.import_module(_APPLICATION)
         Granian(
-            "farebox.wiring.application:application",
+            f"{_APPLICATION}:application",
             address=settings.host,
             port=settings.port,
             interface=Interfaces.RSGI,
