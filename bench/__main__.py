@@ -15,7 +15,17 @@ import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 
-from bench import in_process, machine, metering, on_postgres, over_http, report, search, waiting
+from bench import (
+    edge_leases,
+    in_process,
+    machine,
+    metering,
+    on_postgres,
+    over_http,
+    report,
+    search,
+    waiting,
+)
 from bench.model import FULL, QUICK, NotMeasured, Row, Sizes, Wrong
 from bench.promises import FIGURES, measured, promised
 from bench.rounds import say
@@ -34,6 +44,7 @@ _MEASURES: Mapping[str, Callable[[Stage], list[Row]]] = {
     "journal": in_process.journal,
     "postgres": on_postgres.postgres,
     "two-workers": waiting.two_workers,
+    "lease": edge_leases.lease,
     "search": search.search,
     "usage": metering.usage,
 }

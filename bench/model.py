@@ -28,7 +28,7 @@ class Judged(enum.Enum):
 
     RATIO = "ratio"  # ours / peer, as high as possible
     RATIO_AT_MOST = "ratio at most"  # ours / peer, as low as possible
-    MILLISECONDS = "milliseconds"  # ours alone, as low as possible
+    TIME = "time"  # ours alone, in the row's unit, as low as possible
     NOTHING = "nothing"  # shown for comparison, promised by nobody
 
 
@@ -98,7 +98,7 @@ def ratio(row: Row) -> float | None:
 
 def judged_value(row: Row) -> float | None:
     """Return the number that floor and aim are about."""
-    if row.judged is Judged.MILLISECONDS:
+    if row.judged is Judged.TIME:
         return row.ours
     return ratio(row)
 
@@ -120,10 +120,10 @@ def verdict(row: Row) -> str:
 
 
 def _reached(judged: Judged, value: float, bound: float) -> bool:
-    """Compare; the bounds in milliseconds are "under", the others include the bound."""
+    """Compare; the bounds of times are "under", the others include the bound."""
     if judged is Judged.RATIO:
         return value >= bound
-    return value < bound if judged is Judged.MILLISECONDS else value <= bound
+    return value < bound if judged is Judged.TIME else value <= bound
 
 
 def rounded_down(value: float, digits: int) -> str:

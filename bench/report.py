@@ -11,6 +11,7 @@ from bench.model import Judged, Row, Sizes, ratio, rounded_down, rounded_up, ver
 HERE = Path(__file__).parent
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 _HEAD = ("what", "ours", "peer", "ratio", "floor", "aim", "verdict")
+_TIMES = frozenset({"ms", "us"})
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +78,7 @@ def _cells(row: Row) -> tuple[str, ...]:
     if row.ours is None:
         return (row.what, "not measured", "", "", *bounds, "not measured")
     value = ratio(row)
-    high = row.judged in {Judged.RATIO, Judged.NOTHING} and row.unit != "ms"
+    high = row.judged in {Judged.RATIO, Judged.NOTHING} and row.unit not in _TIMES
     peer = ""
     if row.peer is not None:
         peer = f"{_amount(row.peer, row.unit, down=not high)} {row.peer_name}"
@@ -92,15 +93,15 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 
 def _amount(value: float, unit: str, *, down: bool) -> str:
-    digits = 2 if unit == "ms" else 0
+    digits = 2 if unit in _TIMES else 0
     return f"{(rounded_down if down else rounded_up)(value, digits)} {unit}"
 
 
 def _bound(row: Row, bound: float | None) -> str:
     if bound is None:
         return ""
-    if row.judged is Judged.MILLISECONDS:
-        return f"< {bound:g} ms"
+    if row.judged is Judged.TIME:
+        return f"< {bound:g} {row.unit}"
     return f"<= {bound:g}" if row.judged is Judged.RATIO_AT_MOST else f"{bound:g}"
 
 

@@ -99,7 +99,10 @@ class Model:
         for hold in self.holds.values():
             if hold["state"] == "open" and hold["expires_at"] <= self.now:
                 hold["state"] = "expired"
-                self._record(hold["cred"], hold["quantity"], "expire")
+                if hold["on_expiry"] == "capture":
+                    self.balance[hold["cred"]] -= hold["quantity"]
+                else:
+                    self._record(hold["cred"], hold["quantity"], "expire")
 
     def _available(self, cred):
         if cred not in self.balance:
@@ -154,9 +157,9 @@ class Model:
             "quantity": quantity,
             "state": "open",
             "over_capture": asked.over_capture,
+            "on_expiry": asked.on_expiry,
             "expires_at": self.now + timedelta(seconds=asked.ttl_seconds),
         }
-        assert asked.on_expiry == "release"
         return {
             "allowed": True,
             "code": "allowed",

@@ -39,7 +39,6 @@ def test_quantity_that_is_no_amount_is_refused(body, kind, quantity):
     [
         '"mode": "spend"',
         '"product": ""',
-        '"product": null',
         '"product": "%s"' % ("x" * 129),
         '"credential": ""',
         '"ttl_seconds": 0',
