@@ -16,7 +16,7 @@ from farebox.platform.model import Permission
 from farebox.platform.rules import PERMISSIONS
 
 STATIC = resources.files("farebox.http") / "static"
-LITERAL = {"tot", "mod", "past"}
+LITERAL = {"tot", "mod", "past", "amount", "fill"}
 
 
 @pytest.fixture

@@ -9,7 +9,14 @@ from farebox.http.roles import ROLES
 from farebox.platform.model import ROLES as ALL_ROLES
 from farebox.platform.rules import PERMISSIONS
 
-LITERAL = {"tot": ("GET", "/tot"), "mod": ("PATCH", "/mod"), "past": ("GET", "/past")}
+LITERAL = {
+    "tot": ("GET", "/tot"),
+    "mod": ("PATCH", "/mod"),
+    "past": ("GET", "/past"),
+    "amount": ("GET", "/api/v1/billing/amount"),
+    "fill": ("POST", "/api/v1/billing/fill"),
+}
+pytestmark = pytest.mark.usefixtures("billing")
 
 
 @pytest.fixture

@@ -29,7 +29,7 @@ schema = schemathesis.openapi.from_asgi("/openapi.json", APP)
 
 
 @pytest.fixture
-def scene(admin, films, consumer, services):
+def scene(admin, films, consumer, services, hear):
     """One of everything: what a parameter or a field of this name may say."""
     # Not the app that makes the scene: Schemathesis keeps the lifespan of its own.
     APP.state.services = services
@@ -44,8 +44,10 @@ def scene(admin, films, consumer, services):
     admin.post(f"/v1/buckets/{plan['bucket']}/consume", use)
     operator = admin.post("/v1/operators", {"name": "Vera", "roles": ["viewer"]})["id"]
     hook = admin.post("/v1/webhooks", {"url": "https://hooks.example.org/farebox"})
+    hear()
     return {
         **marketplace(admin, services.database, films, who),
+        **wallet(admin, who),
         "consumer": who,
         "holder": who,
         "group": group,
@@ -79,6 +81,21 @@ def marketplace(admin: Api, database: Database, code: str, who: str) -> dict[str
     }  # fmt: skip
 
 
+def wallet(admin: Api, who: str) -> dict[str, str]:
+    """A customer with money in a wallet, and a top-up that is asked for."""
+    path = f"/v1/customers/{who}"
+    admin.put(f"{path}/tax-number", {"number": "DE136695976"})
+    admin.post(f"{path}/wallets/RUB/fills", {"amount": 1_000, "reason": "paid at the desk"})
+    terms = {"level": 10, "amount": 100, "most": 1_000}
+    admin.put(f"{path}/wallets/RUB/automatic-top-up", terms)
+    admin.put(f"{path}/wallets/RUB/low-level", {"level": 10})
+    asked = admin.post(f"{path}/wallets/RUB/top-ups", {"amount": 100})
+    return {
+        "customer": who, "currency": "RUB", "top_up": asked["id"], "number": "DE136695976",
+        "zone": "Europe/Moscow", "email": "ada@example.org", "invoice_email": "ada@example.org",
+    }  # fmt: skip
+
+
 def whole(value: Any) -> Any:
     """Write 112.0 as 112: JSON Schema calls it an integer, and we take no floats at all."""
     if isinstance(value, float) and value.is_integer():
@@ -105,19 +122,19 @@ def place(case: Any, scene: dict[str, str]) -> None:
 class Rows:
     """What stands in the tables, from one request to the next."""
 
-    def __init__(self, database: Database) -> None:
-        self.database = database
-        self.known = rows_of(database)
+    def __init__(self, *databases: Database) -> None:
+        self.databases = databases
+        self.known = [rows_of(each) for each in databases]
 
     def changed(self) -> bool:
         """Tell whether anything has changed since the last time."""
-        before, self.known = self.known, rows_of(self.database)
+        before, self.known = self.known, [rows_of(each) for each in self.databases]
         return self.known != before
 
 
 @pytest.fixture
-def rows(scene, database):
-    return Rows(database)
+def rows(scene, database, billing):
+    return Rows(database, billing)
 
 
 @schema.parametrize()

@@ -1,5 +1,7 @@
 """Wallets: prepaid money, paid and bonus apart, which never goes below nothing."""
 
+from functools import partial
+
 import pytest
 
 from farebox.billing.books import service as books
@@ -11,6 +13,7 @@ from farebox.billing.pricing.model_money import CurrencyUnknown
 from farebox.billing.wallets import service as wallets
 from farebox.billing.wallets.model import (
     Balance,
+    BonusAloneEnds,
     BonusEnd,
     GiveBackExceeds,
     LinesRefused,
@@ -171,7 +174,7 @@ def test_bonus_ends_at_its_instant_and_paid_money_never_does(billing, anna, cloc
     assert pay(billing, 101) == Short(available=100, missing=1)
     pay(billing, 100)
     assert trial(billing)["breakage"] == 300
-    with pytest.raises(ValueRefused):
+    with pytest.raises(BonusAloneEnds):
         fill(billing, 100, key="pay_2", expires_at=now(billing) + HOUR_US)
 
 
@@ -206,7 +209,8 @@ def test_the_part_that_is_taken_is_the_part_that_was_named(billing, anna):
 
 def test_two_who_pay_at_once_never_overdraw(billing, anna):
     fill(billing, 700)
-    works = [lambda n=n, a=a: pay(billing, a, key=f"ord_{n}") for n, a in enumerate([360, 500] * 4)]
+    amounts = [360, 500] * 4
+    works = [partial(pay, billing, each, f"ord_{n}") for n, each in enumerate(amounts)]
     answers = at_once(works)
     assert [type(each) for each in answers].count(Paid) == 1
     spent = sum(each.paid for each in answers if isinstance(each, Paid))
@@ -221,7 +225,7 @@ def test_the_same_payment_twice_at_once_is_one(billing, anna):
 
 
 def test_a_wallet_is_opened_once_by_many_at_once(billing, anna):
-    answers = at_once([lambda n=n: fill(billing, 10, key=f"pay_{n}") for n in range(6)])
+    answers = at_once([partial(fill, billing, 10, f"pay_{n}") for n in range(6)])
     assert not [each for each in answers if isinstance(each, Exception)]
     assert balance(billing).available == 60
 

@@ -61,6 +61,8 @@ class Permission(StrEnum):
     DEAD_LETTERS = "dead_letters"
     GATEWAYS = "gateways"
     REPORTS = "reports"
+    CUSTOMERS = "customers"
+    WALLETS = "wallets"
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

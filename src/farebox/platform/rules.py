@@ -45,12 +45,13 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
         Permission.READ, Permission.READ_AUDIT, Permission.READ_EVENTS, Permission.SUSPEND,
         Permission.GRANT, Permission.DEAD_LETTERS, Permission.SUBSCRIPTIONS,
         Permission.ENTITLEMENTS, Permission.READ_ITEMS, Permission.PURCHASES, Permission.RENTALS,
+        Permission.CUSTOMERS,
     }),
     "viewer": frozenset({Permission.READ, Permission.READ_ITEMS}),
     # These two get their rights with the parts of the platform that they are for.
     "billing": frozenset({
         Permission.READ, Permission.READ_EVENTS, Permission.BILLING_EVENTS, Permission.READ_ITEMS,
-        Permission.REPORTS,
+        Permission.REPORTS, Permission.CUSTOMERS, Permission.WALLETS,
     }),
     "owner": frozenset({Permission.READ_ITEMS, Permission.ITEMS}),
 }  # fmt: skip

@@ -15,7 +15,7 @@ LONGEST_DUE_DAYS: Final = 365
 # Who has an address decides by letting a letter arrive; this keeps out what cannot be one.
 _EMAIL: Final = re.compile(r"[^\s@<>\x00-\x1f\x7f-\x9f\ud800-\udfff]{1,64}@[^\s@<>]{1,190}")
 _COUNTRY: Final = re.compile(r"[A-Z]{2}")
-_LOCALE: Final = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?")
+LOCALE: Final = r"^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"
 
 
 def checked_name(name: str) -> str:
@@ -39,7 +39,7 @@ def checked_country(country: str) -> str:
 
 def checked_locale(locale: str) -> str:
     """Return a language with its script and region if any (BCP 47: `ru`, `en-GB`), else refuse."""
-    if _LOCALE.fullmatch(locale) is None:
+    if re.fullmatch(LOCALE, locale) is None:
         raise ValueRefused("a locale is a language and perhaps a region, such as ru or en-GB")
     return locale
 

@@ -58,6 +58,15 @@ CREATE TABLE wallet (
   CONSTRAINT wallet_low_ck CHECK (low_level >= 0 AND low_told IN (0, 1))
 ) STRICT;
 
+-- How much a customer may ask for at once; a currency without a row has no limit but an amount's.
+CREATE TABLE top_up_limit (
+  currency TEXT NOT NULL,
+  least BIGINT NOT NULL,
+  most BIGINT NOT NULL,
+  CONSTRAINT top_up_limit_pk PRIMARY KEY (currency),
+  CONSTRAINT top_up_limit_ck CHECK (least >= 1 AND most >= least)
+) STRICT;
+
 -- When a balance falls to `level`, `amount` is asked for, at most `most` in a period. `due_at` says
 -- that it has fallen; `stopped_because` that it asks for nothing until somebody has looked.
 CREATE TABLE automatic_top_up (
@@ -89,12 +98,13 @@ CREATE TABLE top_up (
   state TEXT NOT NULL,
   operation BIGINT,
   failure TEXT,
+  taken_back BIGINT NOT NULL,
   created_at BIGINT NOT NULL,
   settled_at BIGINT,
   CONSTRAINT top_up_pk PRIMARY KEY (id),
   CONSTRAINT top_up_wallet_fk FOREIGN KEY (customer, currency) REFERENCES wallet (customer, currency),
   CONSTRAINT top_up_state_ck CHECK (state IN ('open', 'filled', 'failed') AND (state = 'open') = (settled_at IS NULL) AND (state = 'filled') = (operation IS NOT NULL)),
-  CONSTRAINT top_up_amount_ck CHECK (amount >= 1 AND automatic IN (0, 1))
+  CONSTRAINT top_up_amount_ck CHECK (amount >= 1 AND automatic IN (0, 1) AND taken_back BETWEEN 0 AND amount)
 ) STRICT;
 CREATE INDEX top_up_wallet_ix ON top_up (customer, currency, id);
 CREATE UNIQUE INDEX top_up_payment_uq ON top_up (payment) WHERE payment IS NOT NULL;

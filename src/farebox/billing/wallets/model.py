@@ -127,8 +127,19 @@ class AutomaticTopUp(msgspec.Struct, frozen=True, kw_only=True):
     stopped_because: str | None = None
 
 
+class TopUpLimit(msgspec.Struct, frozen=True, kw_only=True):
+    """How much a customer may ask for at once to fill a wallet in a currency."""
+
+    currency: str
+    least: int
+    most: int
+
+
 class TopUp(msgspec.Struct, frozen=True, kw_only=True):
-    """Money that was asked for to fill a wallet, and what became of it."""
+    """Money that was asked for to fill a wallet, and what became of it.
+
+    `taken_back` is what the customer's bank took back, as far as the wallet still had it.
+    """
 
     id: str
     customer: str
@@ -140,6 +151,7 @@ class TopUp(msgspec.Struct, frozen=True, kw_only=True):
     payment: str | None = None
     operation: int | None = None
     failure: str | None = None
+    taken_back: int = 0
     settled_at: int | None = None
 
 
@@ -189,3 +201,33 @@ class LowLevelUnknown(Refusal):
     """Nobody is told of a low balance of this wallet."""
 
     code = "low_level_unknown"
+
+
+class TopUpAmountRefused(Refusal):
+    """A wallet is filled by an amount between the least and the most of its currency."""
+
+    code = "top_up_amount_refused"
+
+
+class CurrencyMissing(Refusal):
+    """The customer has no currency yet, and not one wallet that tells it."""
+
+    code = "wallet_currency_missing"
+
+
+class BonusAloneEnds(Refusal):
+    """Paid money does not end; bonus may."""
+
+    code = "bonus_alone_ends"
+
+
+class AdjustmentRefused(Refusal):
+    """An adjustment is of something, and what is taken out has no end."""
+
+    code = "adjustment_refused"
+
+
+class TopUpTermsRefused(Refusal):
+    """The most is not below the least, and a period's limit allows at least one top-up."""
+
+    code = "top_up_terms_refused"

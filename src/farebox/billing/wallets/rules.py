@@ -17,7 +17,7 @@ from farebox.billing.books.model import (
     SUSPENSE,
     Line,
 )
-from farebox.billing.wallets.model import LinesRefused
+from farebox.billing.wallets.model import BonusAloneEnds, LinesRefused
 from farebox.kernel.clock import LAST_US
 from farebox.kernel.refusals import ValueRefused
 from farebox.kernel.rounding import Exact, Rounding, exact, rounded
@@ -68,13 +68,13 @@ def checked_lines(lines: Sequence[Line], amount: int, *, into: bool = False) -> 
 
 
 def checked_end(class_: int, expires_at: int | None) -> int:
-    """Return the end of what is filled in; refuses (`value_invalid`) one of paid money."""
+    """Return the end of what is filled in; refuses one of paid money (`bonus_alone_ends`)."""
     if class_ not in {INCLUDED, PURCHASED}:
         raise ValueRefused("a wallet holds paid money and bonus")
     if expires_at is None:
         return FOREVER
     if class_ == PURCHASED:
-        raise ValueRefused("paid money does not end; bonus may")
+        raise BonusAloneEnds
     if not 0 <= expires_at <= LAST_US:
         raise ValueRefused("bonus ends before the year 10000")
     return expires_at

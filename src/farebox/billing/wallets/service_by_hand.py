@@ -5,7 +5,15 @@ from typing import Final
 import msgspec
 
 from farebox.billing.books.model import BONUS, About
-from farebox.billing.wallets.model import Adjusted, Filled, Paid, Part, Short, WalletShort
+from farebox.billing.wallets.model import (
+    Adjusted,
+    AdjustmentRefused,
+    Filled,
+    Paid,
+    Part,
+    Short,
+    WalletShort,
+)
 from farebox.billing.wallets.rules import checked_counterpart
 from farebox.billing.wallets.service import CLASSES, fill, take
 from farebox.kernel.refusals import ValueRefused
@@ -33,13 +41,14 @@ def adjust(
     """Put an amount into a wallet, or with a negative one take it out; audited with its reason.
 
     Against it stands an `account` of the books: `cash:manual` for paid money and `bonus` for bonus
-    where none is named. Done once under its key. Refuses (`value_invalid`) nothing, a missing
-    reason, an account that is not for this, an end of what is taken out; `wallet_short`.
+    where none is named. Done once under its key. Refuses `wallet_short`, (`adjustment_refused`)
+    nothing and an end of what is taken out, `bonus_alone_ends`, and (`value_invalid`) a missing
+    reason and an account that is not for this.
     """
     if not actor.reason:
         raise ValueRefused("an adjustment has a reason")
     if amount == 0:
-        raise ValueRefused("an adjustment is not of nothing")
+        raise AdjustmentRefused("an adjustment is not of nothing")
     against = checked_counterpart(account or (BONUS if part == "bonus" else MANUAL))
     about = About(kind=kind, customer=customer)
     done: Filled | Paid | Short
@@ -50,7 +59,7 @@ def adjust(
         )  # fmt: skip
     else:
         if expires_at is not None:
-            raise ValueRefused("what is taken out does not end")
+            raise AdjustmentRefused("what is taken out does not end")
         done = take(
             tx, customer, currency, -amount, part=part, to_account=against, about=about, key=key
         )

@@ -1,19 +1,23 @@
 """What is set on a wallet: at what balance its customer is told, and what fills it by itself."""
 
+import msgspec
 import sqlalchemy as sa
 
+from farebox.billing.pricing.service_currency import scale_of
 from farebox.billing.wallets import store
 from farebox.billing.wallets.model import (
     AutomaticTopUp,
     AutomaticTopUpUnknown,
     LowLevelUnknown,
+    TopUpAmountRefused,
+    TopUpLimit,
+    TopUpTermsRefused,
     Wallet,
 )
 from farebox.billing.wallets.service import balance_of, find_wallet, lock_wallet, open_wallet
 from farebox.billing.wallets.service_notices import note_balance
-from farebox.kernel.amounts import checked_amount
+from farebox.kernel.amounts import MAX_AMOUNT, checked_amount
 from farebox.kernel.periods import Unit, check_terms
-from farebox.kernel.refusals import ValueRefused
 from farebox.platform.model import Actor
 from farebox.platform.service_audit import record
 from farebox.storage import Tx
@@ -69,13 +73,14 @@ def set_automatic(
     """Let a wallet be filled by `amount` when it falls to `level`, at most `most` in a period.
 
     Setting it anew lets what was stopped go on. Periods are counted from now on in the first place,
-    and from where they began where only other terms change. Refuses (`value_invalid`) a period that
-    is none, and a limit that does not allow one top-up.
+    and from where they began where only other terms change. Refuses a period that is none
+    (`value_invalid`), and a limit that does not allow one top-up (`top_up_terms_refused`).
     """
     checked_amount(level, least=0)
     checked_amount(amount)
+    checked_top_up(tx, currency, amount)
     if checked_amount(most) < amount:
-        raise ValueRefused("the limit of a period allows at least one top-up")
+        raise TopUpTermsRefused("the limit of a period allows at least one top-up")
     check_terms(unit, unit_count, "UTC")
     wallet = open_wallet(tx, customer, currency)
     lock_wallet(tx, wallet)
@@ -132,6 +137,39 @@ def stop_automatic(tx: Tx, customer: str, currency: str, why: str) -> None:
     table = store.automatic
     here = (table.c.customer == customer, table.c.currency == currency)
     tx.run(table.update().where(*here).values(stopped_because=why, due_at=None))
+
+
+def set_limit(tx: Tx, actor: Actor, currency: str, *, least: int, most: int) -> TopUpLimit:
+    """Set how much may be asked for at once in a currency.
+
+    Refuses `currency_unknown`, and (`top_up_terms_refused`) a span that is empty.
+    """
+    scale_of(currency)
+    checked_amount(least)
+    if checked_amount(most) < least:
+        raise TopUpTermsRefused("the most is not below the least")
+    made = TopUpLimit(currency=currency, least=least, most=most)
+    before = find_limit(tx, currency)
+    tx.upsert(store.limit, msgspec.structs.asdict(made), key=("currency",))
+    record(tx, actor, "wallet.top_up_limit_set", currency, before=before, after=made)
+    return made
+
+
+def find_limit(tx: Tx, currency: str) -> TopUpLimit:
+    """Return how much may be asked for at once in a currency; refuses `currency_unknown`."""
+    row = tx.one(sa.select(store.limit).where(store.limit.c.currency == currency))
+    if row is None:
+        scale_of(currency)
+        return TopUpLimit(currency=currency, least=1, most=MAX_AMOUNT)
+    return TopUpLimit(currency=row.currency, least=row.least, most=row.most)
+
+
+def checked_top_up(tx: Tx, currency: str, amount: int) -> int:
+    """Return an amount that may be asked for, else refuse it (`top_up_amount_refused`)."""
+    limit = find_limit(tx, currency)
+    if not limit.least <= amount <= limit.most:
+        raise TopUpAmountRefused(least=limit.least, most=limit.most)
+    return amount
 
 
 def _name(customer: str, currency: str) -> str:

@@ -10,6 +10,7 @@ from farebox.http.routes import (
     buckets,
     cloudevents,
     consumers,
+    customers,
     dead_letters,
     decisions,
     entitlements,
@@ -24,6 +25,7 @@ from farebox.http.routes import (
     operators,
     plans,
     plans_catalog,
+    prepaid,
     products,
     purchases,
     rate_limits,
@@ -31,9 +33,11 @@ from farebox.http.routes import (
     reports,
     reports_recurring,
     subscriptions,
+    top_ups,
     usage,
     usage_reading,
     usages,
+    wallets,
     webhooks,
 )
 
@@ -73,6 +77,10 @@ OF_ACCESS: Final = (
 MONEY: Final = (
     *reports.HANDLERS,
     *reports_recurring.HANDLERS,
+    *customers.HANDLERS,
+    *wallets.HANDLERS,
+    *top_ups.HANDLERS,
+    *prepaid.HANDLERS,
 )
 """What billing answers, from its own database, in whichever process it is served."""
 OF_BILLING: Final = (*MONEY, *operators.HANDLERS, *events.HANDLERS, *dead_letters.HANDLERS)
