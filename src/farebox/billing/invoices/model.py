@@ -14,6 +14,7 @@ from farebox.kernel.refusals import Refusal
 InvoiceState = Literal["draft", "issued", "paid", "past_due", "void", "uncollectible"]
 DocumentKind = Literal["invoice", "credit_note"]
 Step = Literal["issue", "settle", "fall_due", "void", "write_off"]
+Form = Literal["pdf", "ubl", "cii"]
 Settling = Literal["refund", "credit"]
 
 INVOICES: Final = "invoices"
@@ -261,6 +262,26 @@ class Series(msgspec.Struct, frozen=True, kw_only=True):
     digits: int = 6
 
 
+class DocumentFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of a document, as it was made first. `digest` is SHA-256, `language` none for XML."""
+
+    document: str
+    form: Form
+    language: str
+    media: str
+    content: bytes
+    digest: str
+    at: int
+
+
+class Due(msgspec.Struct, frozen=True, kw_only=True):
+    """A document that is to be made and handed over; `tries` have failed so far."""
+
+    document: str
+    invoice: str
+    tries: int
+
+
 class InvoiceUnknown(Refusal):
     """There is no such invoice."""
 
@@ -289,6 +310,12 @@ class InvoiceNotIssued(Refusal):
     """The invoice is still a draft."""
 
     code = "invoice_not_issued"
+
+
+class InvoicePaidAlready(Refusal):
+    """Nothing is owed of this invoice."""
+
+    code = "invoice_paid_already"
 
 
 class InvoiceEmpty(Refusal):
@@ -339,7 +366,19 @@ class SeriesTaken(Refusal):
     code = "series_taken"
 
 
-class CreditShort(Refusal):
-    """The customer has less credit than this."""
+class PdfMissing(Refusal):
+    """Documents as PDF need the extra `pdf` of Farebox."""
 
-    code = "credit_short"
+    code = "pdf_missing"
+
+
+class EinvoiceMissing(Refusal):
+    """Electronic invoices need the extra `einvoice` of Farebox."""
+
+    code = "einvoice_missing"
+
+
+class EinvoiceUnfit(Refusal):
+    """This document cannot be said in EN 16931."""
+
+    code = "einvoice_unfit"

@@ -118,6 +118,26 @@ def add_lines(
     return changed
 
 
+def preview(
+    tx: Tx,
+    *,
+    customer: str,
+    currency: str,
+    lines: Sequence[InvoiceLine],
+    subscription: str | None = None,
+) -> tuple[IssuedLine, ...]:
+    """Return what an invoice of these lines would say of each; it changes nothing.
+
+    Refuses `invoice_empty`, `customer_unknown`, `value_invalid`, and what `total_of` refuses.
+    """
+    if not lines:
+        raise InvoiceEmpty
+    checked_lines(lines)
+    payer = payer_of(read_customer(tx, customer))
+    asked = quote_lines(lines, currency)
+    return priced_lines(lines, total_of(tx, asked, payer, tx.now_us, subscription=subscription))
+
+
 def discard(tx: Tx, invoice_id: str) -> None:
     """Throw a draft away; refuses `invoice_unknown` and `invoice_issued`."""
     found = draft_of(tx, invoice_id)
@@ -242,6 +262,13 @@ def list_invoices(
         statement = statement.where(table.c.id < after)
     found = [store.invoice_of(row) for row in tx.run(statement)]
     return page_of(found, limit, lambda each: each.id)
+
+
+def due_invoices(tx: Tx, *, limit: int) -> list[str]:
+    """Return the ids of issued invoices whose day has passed, the oldest first."""
+    table = store.invoice
+    late = sa.select(table.c.id).where(table.c.state == "issued", table.c.due_at <= tx.now_us)
+    return [row.id for row in tx.run(late.order_by(table.c.due_at).limit(limit))]
 
 
 def history_of(tx: Tx, invoice_id: str) -> list[Happened]:

@@ -32,6 +32,7 @@ from farebox.billing.invoices.service import (
     quote_of,
 )
 from farebox.billing.invoices.service_credit import give_credit, take_credit
+from farebox.billing.invoices.service_files import plan_delivery
 from farebox.billing.invoices.service_recognition import begin_recognition, earned_so_far
 from farebox.billing.invoices.service_settings import (
     check_open,
@@ -70,6 +71,7 @@ def issue(tx: Tx, invoice_id: str, *, actor: Actor = SYSTEM) -> Invoice:
     for line in issued.lines:
         _post(tx, issued, issue_entries(line), "invoice", key=f"issued:{line.line}", line=line)
     begin_recognition(tx, issued)
+    plan_delivery(tx, issued.id, issued)
     _told(tx, issued, "issued", actor)
     if issued.order is None and issued.total:
         issued = _pay_by_credit(tx, issued)

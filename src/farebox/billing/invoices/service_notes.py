@@ -32,6 +32,7 @@ from farebox.billing.invoices.rules_notes import (
 )
 from farebox.billing.invoices.service import note_down
 from farebox.billing.invoices.service_credit import give_credit
+from farebox.billing.invoices.service_files import plan_delivery
 from farebox.billing.invoices.service_issue import about, change_paid, issued_of, settled
 from farebox.billing.invoices.service_payments import payments_of
 from farebox.billing.invoices.service_recognition import take_back, undeferrable
@@ -93,6 +94,7 @@ def credit_note(
     tx.run(store.note.insert(), store.note_row(made, asked))
     tx.run(store.note_line.insert(), [store.note_line_row(made.id, each) for each in made.lines])
     _booked(tx, found, made)
+    plan_delivery(tx, made.id, found)
     _told(tx, found, made, actor)
     return made
 

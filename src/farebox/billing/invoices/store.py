@@ -9,6 +9,7 @@ from farebox.billing.invoices.model import (
     Buyer,
     CreditedLine,
     CreditNote,
+    DocumentFile,
     Happened,
     Invoice,
     InvoiceLine,
@@ -80,6 +81,10 @@ history = _table(
 file = _table(
     "document_file", document=_TEXT, form=_TEXT, language=_TEXT, media=_TEXT, content=_BYTES,
     digest=_TEXT, at=_INT,
+)  # fmt: skip
+delivery = _table(
+    "document_delivery", document=_TEXT, invoice=_TEXT, due_at=_INT, tries=_INT, error=_TEXT,
+    done_at=_INT,
 )  # fmt: skip
 
 _TAXES: Final = msgspec.json.Decoder(tuple[TaxPart, ...])
@@ -231,6 +236,19 @@ def note_of(row: sa.Row[Any], lines: tuple[CreditedLine, ...]) -> CreditNote:
 def payment_of(row: sa.Row[Any]) -> InvoicePayment:
     """Return a row of `invoice_payment`."""
     return InvoicePayment(**row._mapping)  # noqa: SLF001 - as above
+
+
+def file_of(row: sa.Row[Any]) -> DocumentFile:
+    """Return a row of `document_file`."""
+    return DocumentFile(
+        document=row.document,
+        form=row.form,
+        language=row.language,
+        media=row.media,
+        content=bytes(row.content),
+        digest=row.digest,
+        at=row.at,
+    )
 
 
 def happened_of(row: sa.Row[Any]) -> Happened:

@@ -296,3 +296,16 @@ CREATE TABLE document_file (
   CONSTRAINT document_file_ck CHECK (form IN ('pdf', 'ubl', 'cii'))
 ) STRICT;
 APPEND_ONLY document_file;
+
+-- Documents to be made and handed over to notifications; a failed try says why, and is tried later.
+CREATE TABLE document_delivery (
+  document TEXT NOT NULL,
+  invoice TEXT NOT NULL,
+  due_at BIGINT,
+  tries BIGINT NOT NULL,
+  error TEXT,
+  done_at BIGINT,
+  CONSTRAINT document_delivery_pk PRIMARY KEY (document),
+  CONSTRAINT document_delivery_invoice_fk FOREIGN KEY (invoice) REFERENCES invoice (id)
+) STRICT;
+CREATE INDEX document_delivery_due_ix ON document_delivery (due_at);
