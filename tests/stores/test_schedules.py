@@ -73,7 +73,9 @@ def test_the_database_bills_each_stretch_once(billing):
     assert [one.id for one in run(billing, schedules.charges_of, "sub_1")] == [
         "chg_1", "chg_3", "chg_4",
     ]  # fmt: skip
-    assert run(billing, schedules.running_charge, "sub_1", 12).id == "chg_4"
+    running = run(billing, schedules.running_charge, "sub_1", 12)
+    assert running is not None
+    assert running.id == "chg_4"
     assert run(billing, schedules.running_charge, "sub_1", 20) is None
 
 

@@ -7,8 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from farebox.billing.copies import service as copies
+from farebox.billing.flows.begin_subscription import begin_subscription
 from farebox.billing.flows.change_rental import charge_change, note_rental, undo_failed_change
+from farebox.billing.flows.change_subscription import change_subscription
 from farebox.billing.flows.fill_low_buckets import fill_low_bucket
+from farebox.billing.flows.rate_usage import aggregate_usage
 from farebox.billing.flows.take_purchase import note_granted, take_purchase, undo_ungrantable
 from farebox.events.model import Event, source_of
 from farebox.platform.model import SYSTEM
@@ -50,4 +53,7 @@ HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     **_of("rental", charge_change, "change_requested"),
     **_of("rental", undo_failed_change, "change_failed"),
     **_of("bucket", fill_low_bucket, "low"),
+    **_of("subscription", begin_subscription, "created"),
+    **_of("subscription", change_subscription, "change_requested"),
+    **_of("usage", aggregate_usage, "aggregated"),
 }

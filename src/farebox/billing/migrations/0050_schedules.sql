@@ -68,13 +68,11 @@ CREATE TABLE schedule_charge (
   created_at BIGINT NOT NULL,
   credited BIGINT NOT NULL,
   cut_at BIGINT,
-  replaces TEXT,
-  credit BIGINT NOT NULL,
   CONSTRAINT schedule_charge_pk PRIMARY KEY (id),
   CONSTRAINT schedule_charge_subscription_fk FOREIGN KEY (subscription) REFERENCES subscription_schedule (subscription),
-  CONSTRAINT schedule_charge_state_ck CHECK (state IN ('waiting', 'open', 'paid', 'void')),
+  CONSTRAINT schedule_charge_state_ck CHECK (state IN ('open', 'paid', 'void')),
   CONSTRAINT schedule_charge_ck CHECK (
-    starts_at < ends_at AND credited >= 0 AND credited <= amount AND net >= 0 AND net <= amount AND credit >= 0
+    starts_at < ends_at AND credited >= 0 AND credited <= amount AND net >= 0 AND net <= amount
   )
 ) STRICT;
 CREATE UNIQUE INDEX schedule_charge_stretch_uq ON schedule_charge (subscription, starts_at)

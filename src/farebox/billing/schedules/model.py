@@ -29,10 +29,10 @@ State = Literal[
 ]
 STATES: Final[tuple[State, ...]] = get_args(State)
 HolderKind = Literal["consumer", "group"]
-Step = Literal["price", "end_trial", "bill", "cancel", "retry", "late", "grace_over", "give_up"]
+Step = Literal["price", "end_trial", "bill", "cancel", "retry", "late", "give_up"]
 AtEnd = Literal["cancel", "suspend"]
 OnCancel = Literal["credit", "refund", "none"]
-ChargeState = Literal["waiting", "open", "paid", "void"]
+ChargeState = Literal["open", "paid", "void"]
 UsageState = Literal["waiting", "billed", "free", "held", "interim"]
 Proration = Literal["seconds", "days", "days_inclusive", "month_of_30"]
 
@@ -63,7 +63,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     Periods count from `anchor_at` on the calendar of `zone`; `next_index` is the first one that is
     not billed. Price, version, currency and zone stay as they were agreed. `invoice` is one that is
     not paid yet; `failures` counts the failed tries of it, `retry_at` is when it is tried again,
-    `late_at` when it counts as failed without one, `grace_ends_at` when access learns of it,
+    `late_at` when it counts as failed without one, `grace_ends_at` until when access goes on,
     `give_up_at` when nothing more is tried. A plan that is wished for is `pending_plan`: at the end
     of the period, or when `change_invoice` is paid.
     """
@@ -106,8 +106,8 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of a period that was billed, once: the price of it, and what was credited of it.
 
     `amount` is the fee, `net` what of it is left after discounts, both before tax where prices are
-    without it. `line` is its line on the invoice. `cut_at` is when the stretch ended early. One
-    that waits for a change of plan to be paid gives `credit` for what it `replaces`.
+    without it. `line` is its line on the invoice. `cut_at` is when the stretch ended early, and
+    `credited` what of the fee was given back.
     """
 
     id: str
@@ -128,8 +128,6 @@ class Charge(msgspec.Struct, frozen=True, kw_only=True):
     created_at: int
     credited: int = 0
     cut_at: int | None = None
-    replaces: str | None = None
-    credit: int = 0
 
 
 class UsageTotal(msgspec.Struct, frozen=True, kw_only=True):

@@ -128,7 +128,9 @@ def _steps(one: Schedule) -> Sequence[tuple[int | None, Step]]:
         case "unpriced":
             return ((one.cancel_at, "cancel"), (one.retry_at, "price"))
         case "trialing":
-            ends = None if one.trial_ends_at is None else one.trial_ends_at - AHEAD_US
+            # Who leaves with the trial is not billed ahead of its end.
+            goes_on = one.trial_ends_at is not None and one.cancel_at is None
+            ends = (one.trial_ends_at or 0) - AHEAD_US if goes_on else None
             return ((one.cancel_at, "cancel"), (ends, "end_trial"))
         case "paused" | "suspended":
             return ((one.cancel_at, "cancel"),)
@@ -137,7 +139,6 @@ def _steps(one: Schedule) -> Sequence[tuple[int | None, Step]]:
     return (
         (one.cancel_at, "cancel"),
         (one.give_up_at, "give_up"),
-        (one.grace_ends_at, "grace_over"),
         (one.retry_at, "retry"),
         (one.late_at, "late"),
         (bills_at(one) if one.invoice is None and one.state in _COLLECTED else None, "bill"),

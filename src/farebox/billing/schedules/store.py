@@ -28,7 +28,7 @@ charge = _table(
     "schedule_charge", id=_TEXT, subscription=_TEXT, starts_at=_INT, ends_at=_INT,
     period_starts_at=_INT, period_ends_at=_INT, plan=_TEXT, plan_version=_INT, price=_TEXT,
     price_version=_INT, amount=_INT, net=_INT, invoice=_TEXT, line=_TEXT, state=_TEXT,
-    created_at=_INT, credited=_INT, cut_at=_INT, replaces=_TEXT, credit=_INT,
+    created_at=_INT, credited=_INT, cut_at=_INT,
 )  # fmt: skip
 terms = _table(
     "payment_terms", plan=_TEXT, retry_days=_TEXT, grace_days=_INT, at_end=_TEXT, due_days=_INT,

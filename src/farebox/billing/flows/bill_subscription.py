@@ -1,0 +1,264 @@
+"""Billing a stretch of a subscription: its invoice, the payment of it, and what is told of it.
+
+Whoever calls this holds the lock of the schedule and writes what is returned.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+
+from farebox.billing.copies.service import find_plan
+from farebox.billing.customers.model import Customer
+from farebox.billing.invoices.model import (
+    Invoice,
+    InvoiceLine,
+    PeriodClosed,
+    TransitionRefused,
+)
+from farebox.billing.invoices.service import draft
+from farebox.billing.invoices.service_issue import issue, void, write_off
+from farebox.billing.payments.service import call_off, open_intent, payments_of
+from farebox.billing.pricing.model_prices import Price, PriceUnknown
+from farebox.billing.pricing.rules_proration import prorate, share
+from farebox.billing.pricing.service_prices import find_price, price_for, prices_of, use_price
+from farebox.billing.pricing.service_quotes import line_of
+from farebox.billing.schedules.model import Charge, Proration, Schedule
+from farebox.billing.schedules.rules import with_invoice
+from farebox.billing.schedules.service import (
+    charges_of_invoice,
+    insert_charge,
+    terms_for,
+    write_charge,
+)
+from farebox.events.service import publish
+from farebox.kernel.clock import show_time
+from farebox.kernel.ids import record_id
+from farebox.kernel.periods import Period
+from farebox.storage import Tx
+
+LINE: Final = "1"
+
+
+# -- prices ----------------------------------------------------------------------------------------
+
+
+def price_of_plan(
+    tx: Tx, customer: Customer, *, plan: str, unit: str, count: int, currency: str | None = None
+) -> Price:
+    """Return the price on which a customer subscribes to a plan; refuses `price_unknown`.
+
+    It is in the customer's currency; where they have none, in the one that the plan is sold in.
+    """
+    wanted = currency or customer.currency
+    if wanted is None:
+        sold = {
+            each.currency
+            for each in prices_of(tx, "plan", plan)
+            if each.state == "active" and each.recurring is not None
+            if (each.recurring.unit, each.recurring.count) == (unit, count)
+        }
+        if len(sold) != 1:
+            raise PriceUnknown(f"the plan {plan} is not sold in one currency for this period")
+        [wanted] = sold
+    return price_for(tx, of="plan", code=plan, currency=wanted, unit=unit, count=count)
+
+
+def price_of_schedule(tx: Tx, one: Schedule) -> Price:
+    """Return the version of the price that a subscription was agreed on."""
+    assert one.price is not None, "what is billed has a price"
+    return find_price(tx, one.price, one.price_version)
+
+
+def with_price(tx: Tx, one: Schedule, price: Price, *, plan: str, version: int) -> Schedule:
+    """Return a schedule on another price, which is kept as it is from now on."""
+    used = use_price(tx, price.id, price.version)
+    return msgspec.structs.replace(
+        one,
+        plan=plan,
+        plan_version=version,
+        price=used.id,
+        price_version=used.version,
+        currency=used.currency,
+        advance=used.timing == "advance",
+    )
+
+
+def fee_of(price: Price) -> int:
+    """Return what a price costs for a whole period, before discounts and tax."""
+    return line_of(price, name=LINE).amount
+
+
+# -- invoices --------------------------------------------------------------------------------------
+
+
+def plan_line(
+    tx: Tx, price: Price, *, plan: str, version: int, amount: int, start: int, end: int
+) -> InvoiceLine:
+    """Return a line for a stretch of a plan; below 0 it is what was not used of one."""
+    known = find_plan(tx, plan, version) or find_plan(tx, plan)
+    return InvoiceLine(
+        description=plan if known is None else known.name,
+        amount=amount,
+        plan=plan,
+        price=price.id,
+        price_version=price.version,
+        period_start=start,
+        period_end=end,
+    )
+
+
+def draft_of_plan(
+    tx: Tx, one: Schedule, lines: Sequence[InvoiceLine], *, period: tuple[int, int]
+) -> Invoice:
+    """Draft an invoice of a subscription: once for each version of its schedule."""
+    return draft(
+        tx,
+        customer=one.customer,
+        currency=one.currency,
+        lines=lines,
+        due_days=terms_for(tx, one.plan).due_days,
+        key=f"{one.subscription}:{one.version}:{period[0]}",
+        period=period,
+        subscription=one.subscription,
+    )
+
+
+def bill_stretch(tx: Tx, one: Schedule, period: Period, start: int, end: int) -> Invoice | None:
+    """Issue the invoice of a stretch of a period; None where it costs nothing.
+
+    A part of a period costs its share of the price, rounded once.
+    """
+    price, terms = price_of_schedule(tx, one), terms_for(tx, one.plan)
+    amount = part_of_fee(price, period, start, end, zone=one.zone, mode=terms.proration)
+    if not amount:
+        return None
+    line = plan_line(
+        tx, price, plan=one.plan, version=one.plan_version, amount=amount, start=start, end=end
+    )
+    made = issue(tx, draft_of_plan(tx, one, [line], period=(start, end)).id)
+    sold = made.lines[0]
+    insert_charge(
+        tx,
+        Charge(
+            id=record_id("chg"),
+            subscription=one.subscription,
+            starts_at=start,
+            ends_at=end,
+            period_starts_at=period.start_us,
+            period_ends_at=period.end_us,
+            plan=one.plan,
+            plan_version=one.plan_version,
+            price=price.id,
+            price_version=price.version,
+            amount=amount,
+            net=amount - sold.discount,
+            invoice=made.id,
+            line=str(sold.line),
+            state="open",
+            created_at=tx.now_us,
+        ),
+    )
+    return made
+
+
+def part_of_fee(
+    price: Price, period: Period, start: int, end: int, *, zone: str, mode: Proration
+) -> int:
+    """Return what a stretch of a period costs."""
+    if (start, end) == (period.start_us, period.end_us):
+        return fee_of(price)
+    return prorate(fee_of(price), share(period, start, end, mode=mode, zone=zone))
+
+
+# -- payments --------------------------------------------------------------------------------------
+
+
+def wait_for(tx: Tx, one: Schedule, invoice: Invoice) -> Schedule:
+    """Return a schedule that waits for an invoice, whose payment is opened."""
+    open_payment(tx, one, invoice, key=f"{invoice.id}:0")
+    return with_invoice(one, invoice.id, terms_for(tx, one.plan), tx.now_us)
+
+
+def open_payment(
+    tx: Tx, one: Schedule, invoice: Invoice, *, key: str, method: str | None = None
+) -> None:
+    """Open a payment of what is still due of an invoice."""
+    open_intent(
+        tx,
+        customer=one.customer,
+        amount=invoice.due,
+        currency=invoice.currency,
+        purpose="invoice",
+        reference=invoice.id,
+        method=method,
+        key=key,
+    )
+
+
+def stop_payments(tx: Tx, invoice: Invoice) -> None:
+    """Call off what still waits for the customer; what comes nevertheless becomes their credit."""
+    for each in payments_of(tx, "invoice", invoice.id):
+        if each.state in {"created", "action_required"}:
+            call_off(tx, each.id)
+
+
+def take_back(tx: Tx, invoice: Invoice) -> None:
+    """Take an invoice back that is not paid, with what it billed.
+
+    Where it cannot be voided any more (its period is closed, a part was paid), what is owed is
+    given up.
+    """
+    for charge in charges_of_invoice(tx, invoice.id):
+        if charge.state == "open":
+            write_charge(tx, msgspec.structs.replace(charge, state="void"))
+    try:
+        void(tx, invoice.id)
+    except (PeriodClosed, TransitionRefused):
+        write_off(tx, invoice.id)
+
+
+# -- what access hears -----------------------------------------------------------------------------
+
+
+def tell(tx: Tx, one: Schedule, type_: str, **said: Any) -> None:  # noqa: ANN401 - JSON values
+    """Publish a fact about a subscription; what is None is left out."""
+    facts = {name: value for name, value in said.items() if value is not None}
+    holder = "consumerId" if one.holder_kind == "consumer" else "groupId"
+    data = {"subscriptionId": one.subscription, holder: one.customer, **facts}
+    publish(tx, type=type_, subject=one.subscription, data=data)
+
+
+def shown(at: int | None) -> str | None:
+    """Return an instant as events tell it."""
+    return None if at is None else show_time(at)
+
+
+def tell_paid(
+    tx: Tx,
+    one: Schedule,
+    invoice: Invoice | None,
+    *,
+    renewed: bool,
+    payment: str | None = None,
+) -> None:
+    """Tell access that what a subscription owed is paid, and so goes on.
+
+    `orderId` is the document that was paid, of a subscription its invoice. `periodStart` is from
+    when paid periods count, so that months keep their day.
+    """
+    anchor = one.anchor_at if one.anchor_at is not None and one.anchor_at <= tx.now_us else None
+    document = None if invoice is None else invoice.id
+    said = {
+        "orderId": document,
+        "invoiceId": document,
+        "paymentId": payment,
+        "amount": 0 if invoice is None else invoice.total,
+        "currency": one.currency,
+        "periodStart": shown(anchor),
+        "from": shown(None if invoice is None else invoice.period_start),
+        "until": shown(None if invoice is None else invoice.period_end),
+    }
+    tell(tx, one, "payment.succeeded", **said)
+    if renewed:
+        tell(tx, one, "subscription.renewed", **said)

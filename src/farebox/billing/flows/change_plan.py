@@ -1,0 +1,221 @@
+"""Another plan in the middle of a period: what is not used is given back, what is new is charged.
+
+Both are shares of the same period. What is not used becomes a credit note on the invoice that paid
+for it, and its worth the customer's credit; the rest of the period has an invoice of its own, which
+that credit pays first. So a cheaper plan leaves credit, and of a dearer one the difference is due.
+The change holds once its invoice is paid. If it is not, it is taken back, and the old plan billed
+for the rest again: by the credit that comes back, to the last unit.
+
+Worked example: 10.00 to 20.00 a month with 17/31 left: a note of 5.48, an invoice of 10.97, of
+which 5.49 are to be paid.
+"""
+
+import msgspec
+
+from farebox.billing.flows.bill_subscription import (
+    bill_stretch,
+    open_payment,
+    shown,
+    stop_payments,
+    take_back,
+    tell,
+    wait_for,
+    with_price,
+)
+from farebox.billing.flows.issue_invoices import credit_invoice
+from farebox.billing.invoices.model import CreditLine, CreditNote, Invoice
+from farebox.billing.invoices.service import read_invoice
+from farebox.billing.pricing.model_prices import Price
+from farebox.billing.pricing.rules_proration import capped_credit, prorate, share
+from farebox.billing.schedules.model import Charge, Proration, Schedule
+from farebox.billing.schedules.rules import period_end, period_of
+from farebox.billing.schedules.service import (
+    charges_of,
+    charges_of_invoice,
+    running_charge,
+    terms_for,
+    write_charge,
+)
+from farebox.kernel.periods import Period
+from farebox.storage import Tx
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """What a change leads to: the schedule, and the documents that were written."""
+
+    schedule: Schedule
+    invoice: Invoice | None = None
+    note: CreditNote | None = None
+
+
+# -- what was not used -----------------------------------------------------------------------------
+
+
+def unused_of(charge: Charge, at: int, *, zone: str, mode: Proration, ends: bool = False) -> int:
+    """Return what of a charge's fee lies after an instant, never more than is left of it.
+
+    `ends` says that the use is over for good: by inclusive days that day is used then.
+    """
+    stretch = Period(0, charge.starts_at, charge.ends_at)
+    upto = max(at, charge.starts_at)
+    used = share(stretch, charge.starts_at, upto, mode=mode, zone=zone, ends=ends)
+    unused = charge.amount - prorate(charge.amount, used)
+    return capped_credit(unused, paid=charge.amount, credited=charge.credited)
+
+
+def give_back(
+    tx: Tx, one: Schedule, *, reason: str, ends: bool = False, refund: bool = False
+) -> CreditNote | None:
+    """End what is billed of a subscription now, and credit what of it is not used.
+
+    The credit note cancels first what is not paid yet; so nobody gets back more than they paid.
+    """
+    charge = running_charge(tx, one.subscription, tx.now_us)
+    if charge is None:
+        return None
+    mode = terms_for(tx, charge.plan).proration
+    fee = unused_of(charge, tx.now_us, zone=one.zone, mode=mode, ends=ends)
+    cut_at = max(tx.now_us, charge.starts_at)
+    write_charge(tx, msgspec.structs.replace(charge, cut_at=cut_at, credited=charge.credited + fee))
+    if fee < 1:
+        return None
+    return credit_invoice(
+        tx,
+        charge.invoice,
+        (CreditLine(line=int(charge.line), amount=fee),),
+        reason=reason,
+        settling="refund" if refund else "credit",
+        key=f"{charge.id}:given_back",
+    )
+
+
+# -- another plan now ------------------------------------------------------------------------------
+
+
+def change_now(tx: Tx, one: Schedule, price: Price, *, plan: str, version: int) -> Changed:
+    """Change the plan of a subscription that is in its trial, or paid and waits for nothing."""
+    changed = with_price(tx, one, price, plan=plan, version=version)
+    if one.state == "trialing" or one.anchor_at is None:
+        return Changed(schedule=confirmed(tx, changed))
+    if not one.advance:
+        return _change_in_arrears(tx, one, changed)
+    period = period_of(one, one.next_index - 1)
+    note = give_back(tx, one, reason="another plan")
+    begins = max(tx.now_us, period.start_us)
+    invoice = bill_stretch(tx, changed, period, begins, period.end_us)
+    if invoice is None or invoice.state == "paid":
+        if invoice is not None:
+            settle_charges(tx, invoice)
+        return Changed(schedule=confirmed(tx, changed), invoice=invoice, note=note)
+    open_payment(tx, one, invoice, key=f"{invoice.id}:0")
+    waiting = msgspec.structs.replace(
+        one, pending_plan=plan, pending_version=version, change_invoice=invoice.id
+    )
+    return Changed(schedule=waiting, invoice=invoice, note=note)
+
+
+def _change_in_arrears(tx: Tx, one: Schedule, changed: Schedule) -> Changed:
+    """Bill what was used of the old plan; the rest of the period is billed at its end."""
+    invoice = bill_used(tx, one, tx.now_us)
+    after = confirmed(tx, changed)
+    if invoice is None:
+        return Changed(schedule=after)
+    if invoice.state == "paid":
+        settle_charges(tx, invoice)
+        return Changed(schedule=after, invoice=invoice)
+    return Changed(schedule=wait_for(tx, after, invoice), invoice=invoice)
+
+
+def bill_used(tx: Tx, one: Schedule, until: int) -> Invoice | None:
+    """Issue the invoice of what was used in arrears of the running period and is not billed."""
+    if one.anchor_at is None or until <= one.anchor_at:
+        return None
+    period = period_of(one, one.next_index)
+    billed = [each.ends_at for each in charges_of(tx, one.subscription) if each.state != "void"]
+    start = max([period.start_us, *(end for end in billed if end <= period.end_us)])
+    end = min(until, period.end_us)
+    return None if end <= start else bill_stretch(tx, one, period, start, end)
+
+
+def settle_charges(tx: Tx, invoice: Invoice) -> list[Charge]:
+    """Note the charges of a paid invoice as paid, and return them."""
+    charges = [each for each in charges_of_invoice(tx, invoice.id) if each.state == "open"]
+    for each in charges:
+        write_charge(tx, msgspec.structs.replace(each, state="paid"))
+    return charges
+
+
+# -- what becomes of it ----------------------------------------------------------------------------
+
+
+def change_paid(tx: Tx, one: Schedule, invoice: Invoice) -> Schedule:
+    """Return a schedule with the plan whose invoice is paid."""
+    [charge] = settle_charges(tx, invoice)
+    changed = msgspec.structs.replace(
+        one,
+        price=charge.price,
+        price_version=charge.price_version,
+        plan=charge.plan,
+        plan_version=charge.plan_version,
+        last_paid_at=tx.now_us,
+    )
+    return confirmed(tx, changed)
+
+
+def change_failed(tx: Tx, one: Schedule, reason: str) -> Schedule:
+    """Take a change back whose invoice was not paid, and bill the old plan for the rest again."""
+    assert one.change_invoice is not None, "a change that fails has an invoice"
+    invoice = read_invoice(tx, one.change_invoice)
+    [charge] = charges_of_invoice(tx, invoice.id)
+    stop_payments(tx, invoice)
+    take_back(tx, invoice)
+    back = without_change(one)
+    decline(tx, back, "plan", reason)
+    period = Period(0, charge.period_starts_at, charge.period_ends_at)
+    again = bill_stretch(tx, back, period, charge.starts_at, charge.ends_at)
+    if again is None:
+        return back
+    if again.state == "paid":
+        settle_charges(tx, again)
+        return back
+    return wait_for(tx, back, again)
+
+
+def without_change(one: Schedule) -> Schedule:
+    """Return a schedule without a plan that is wished for."""
+    return msgspec.structs.replace(
+        one, pending_plan=None, pending_version=None, change_invoice=None
+    )
+
+
+def confirmed(tx: Tx, one: Schedule) -> Schedule:
+    """Return a schedule that has its plan, and tell access that it has."""
+    after = without_change(one)
+    tell(
+        tx,
+        after,
+        "subscription.changed",
+        change="plan",
+        plan=after.plan,
+        planVersion=after.plan_version,
+    )
+    return after
+
+
+def decline(tx: Tx, one: Schedule, wish: str, reason: str) -> None:
+    """Tell access that a wish is not granted: its subscription stays as it is.
+
+    It names the plan that is there, or planned, so that access shows no wish any more.
+    """
+    planned = one.pending_plan is not None and one.change_invoice is None
+    tell(
+        tx,
+        one,
+        "subscription.changed",
+        change="plan",
+        plan=one.pending_plan if planned else one.plan,
+        planVersion=one.pending_version if planned else one.plan_version,
+        effectiveAt=shown(period_end(one, tx.now_us)) if planned else None,
+        declined=wish,
+        reason=reason,
+    )

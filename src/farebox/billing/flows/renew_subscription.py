@@ -1,0 +1,171 @@
+"""What falls due on subscriptions: each step is done in the transaction that finds it due.
+
+    due rows -> lock one -> is it due still? -> the step -> when the next one is due
+
+So two workers at once bill once, and one that dies leaves the row as it was.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from farebox.billing.customers.service import read_customer
+from farebox.billing.flows.begin_subscription import end_trial, start
+from farebox.billing.flows.bill_subscription import (
+    bill_stretch,
+    open_payment,
+    price_of_plan,
+    wait_for,
+    with_price,
+)
+from farebox.billing.flows.change_plan import (
+    bill_used,
+    change_failed,
+    decline,
+    settle_charges,
+    without_change,
+)
+from farebox.billing.flows.dunning import call_late, give_up, paid_up, try_again
+from farebox.billing.payments.service import payments_of
+from farebox.billing.pricing.model_prices import PriceUnknown
+from farebox.billing.schedules.model import Schedule, Step
+from farebox.billing.schedules.rules import ended, next_due, period_of, with_period_billed
+from farebox.billing.schedules.service import due_schedules, lock_schedule, write_schedule
+from farebox.storage import Database, Tx
+
+AT_ONCE: Final = 100
+
+
+class DueSchedules:
+    """Does what is due on subscriptions, each step in a transaction of its own."""
+
+    name: Final = "schedules"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def step(self) -> int:
+        """Do the next step of up to a hundred of the longest due; returns how many there were.
+
+        One that fails keeps none of the others waiting; the first failure is raised at the end.
+        """
+        with self._database.read() as tx:
+            due = due_schedules(tx, AT_ONCE)
+        failures = []
+        for each in due:
+            try:
+                self._do(each)
+            except Exception as error:  # noqa: BLE001 - it is raised when the others are done
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return len(due)
+
+    def _do(self, subscription: str) -> None:
+        self._database.run(lambda tx: do_due(tx, subscription))
+
+
+def do_due(tx: Tx, subscription: str) -> Step | None:
+    """Do the next step of a subscription if it is due, and return which it was."""
+    before = lock_schedule(tx, subscription)
+    due = next_due(before)
+    if due is None or due[0] > tx.now_us:
+        return None
+    write_schedule(tx, before, STEPS[due[1]](tx, before))
+    return due[1]
+
+
+def bill(tx: Tx, one: Schedule) -> Schedule:
+    """Bill the next period: in advance the one that begins, in arrears the one that has ended."""
+    if one.change_invoice is not None and not _decides(tx, one.change_invoice):
+        one = change_failed(tx, one, "not_paid")
+        if one.invoice is not None:
+            return one
+    if one.advance:
+        one = with_planned(tx, one)
+    return _bill_in_advance(tx, one) if one.advance else _bill_in_arrears(tx, one)
+
+
+def _bill_in_advance(tx: Tx, one: Schedule) -> Schedule:
+    period = period_of(one, one.next_index)
+    invoice = bill_stretch(tx, one, period, period.start_us, period.end_us)
+    billed = with_period_billed(one)
+    if invoice is None or invoice.state == "paid":
+        return paid_up(tx, billed, invoice)
+    return wait_for(tx, billed, invoice)
+
+
+def _bill_in_arrears(tx: Tx, one: Schedule) -> Schedule:
+    period = period_of(one, one.next_index)
+    if tx.now_us < period.end_us:
+        return one
+    invoice = bill_used(tx, one, period.end_us)
+    billed = with_planned(tx, with_period_billed(one))
+    if invoice is None or invoice.state == "paid":
+        return paid_up(tx, billed, invoice)
+    return wait_for(tx, billed, invoice)
+
+
+def with_planned(tx: Tx, one: Schedule) -> Schedule:
+    """Return a schedule with the plan that was planned for the end of the period.
+
+    Access changes it at its own instant. A plan that is not sold any more is not changed to.
+    """
+    if one.pending_plan is None or one.change_invoice is not None:
+        return one
+    customer = read_customer(tx, one.customer)
+    try:
+        price = price_of_plan(
+            tx, customer, plan=one.pending_plan, unit=one.unit, count=one.count,
+            currency=one.currency,
+        )  # fmt: skip
+    except PriceUnknown:
+        kept = without_change(one)
+        decline(tx, kept, "plan", "price_unknown")
+        return kept
+    version = one.plan_version if one.pending_version is None else one.pending_version
+    return without_change(with_price(tx, one, price, plan=one.pending_plan, version=version))
+
+
+def begin_paying(tx: Tx, one: Schedule) -> Schedule:
+    """Bill the first period after a trial, on the plan that was planned meanwhile."""
+    return end_trial(tx, with_planned(tx, one))
+
+
+def end(tx: Tx, one: Schedule) -> Schedule:
+    """End a subscription at the instant that was planned; what was used in arrears is billed."""
+    assert one.cancel_at is not None, "an end that is due was planned"
+    return close(tx, one, one.cancel_at)
+
+
+def close(tx: Tx, one: Schedule, at: int) -> Schedule:
+    """Return a schedule that has ended at an instant, its last use in arrears billed.
+
+    The last invoice is tried once; then it is past due like any other.
+    """
+    last = None if one.advance or one.state == "trialing" else bill_used(tx, one, at)
+    after = ended(one, at)
+    if last is None or last.state == "paid":
+        if last is not None:
+            settle_charges(tx, last)
+        return after
+    open_payment(tx, one, last, key=f"{last.id}:0")
+    return msgspec.structs.replace(after, invoice=last.id)
+
+
+def _decides(tx: Tx, invoice: str) -> bool:
+    """Tell whether a payment may still bring the money of itself."""
+    states = {each.state for each in payments_of(tx, "invoice", invoice)}
+    return bool(states & {"processing", "unknown"})
+
+
+STEPS: Final[Mapping[Step, Callable[[Tx, Schedule], Schedule]]] = {
+    "price": start,
+    "end_trial": begin_paying,
+    "bill": bill,
+    "cancel": end,
+    "retry": try_again,
+    "late": call_late,
+    "give_up": give_up,
+}
