@@ -16,7 +16,7 @@ from farebox.platform.model import Permission
 from farebox.platform.rules import PERMISSIONS
 
 STATIC = resources.files("farebox.http") / "static"
-LITERAL = {"tot", "mod", "past", "amount", "fill"}
+LITERAL = {"tot", "mod", "past", "amount", "fill", "withdraw"}
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ LITERAL = {
     "past": ("GET", "/past"),
     "amount": ("GET", "/api/v1/billing/amount"),
     "fill": ("POST", "/api/v1/billing/fill"),
+    "withdraw": ("POST", "/api/v1/billing/withdraw"),
 }
 pytestmark = pytest.mark.usefixtures("billing")
 

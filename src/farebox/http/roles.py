@@ -198,6 +198,7 @@ ROLES: Final[Mapping[str, Entry]] = {
     "readTopUpLimit": _READ_OWN,
     "amount": _READ_OWN,
     "fill": Entry(Permission.WALLETS, consumers=True),
+    "withdraw": Entry(Permission.WALLETS, consumers=True),
     # Reports of money.
     "reportRevenue": Entry(Permission.REPORTS),
     "reportRevenueAsCsv": Entry(Permission.REPORTS),

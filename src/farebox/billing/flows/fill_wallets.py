@@ -7,20 +7,16 @@ failed       the top-up says so; what was asked for by itself stops until somebo
              because a card that was declined is not tried every few minutes
 """
 
-from collections.abc import Callable
 from typing import Final
 
 import structlog
 
-from farebox.billing.books.model import CHARGEBACKS, RECEIVABLE, SUSPENSE, About, Line
-from farebox.billing.books.service import post
-from farebox.billing.flows.settle_payment import CHARGEBACK_SETTLERS, REFUND_SETTLERS, SETTLERS
+from farebox.billing.books.model import SUSPENSE, About
+from farebox.billing.flows.settle_payment import SETTLERS
 from farebox.billing.payments.model import (
     WALLET,
-    Chargeback,
     GatewayUnknown,
     Payment,
-    Refund,
 )
 from farebox.billing.payments.service import open_intent
 from farebox.billing.payments.service_methods import methods_of
@@ -34,8 +30,6 @@ from farebox.ledger.model import PURCHASED
 from farebox.storage import Database, Tx
 
 NO_METHOD: Final = "no_method"
-AFTER_FILL: Final[list[Callable[[Tx, str, str], None]]] = []
-"""What is done, in the same transaction, when a top-up has filled a wallet: customer, currency."""
 _log: Final = structlog.get_logger("farebox.wallets")
 
 
@@ -76,8 +70,6 @@ def settle(tx: Tx, payment: Payment) -> None:
     """Do what a payment's new state means to the wallet that it was to fill."""
     if payment.state == "succeeded":
         _fill(tx, payment)
-        for call in AFTER_FILL:
-            call(tx, payment.customer, payment.currency)
     elif payment.state == "failed" and (found := top_ups.find_top_up(tx, payment.reference)):
         why = payment.reason or "failed"
         failed = top_ups.fail_top_up(tx, found.id, why)
@@ -87,45 +79,7 @@ def settle(tx: Tx, payment: Payment) -> None:
             _stop(tx, failed.customer, failed.currency, why)
 
 
-def settle_refund(tx: Tx, payment: Payment, refund: Refund) -> None:
-    """Take out of the wallet what of a top-up went back to the customer.
-
-    It has left suspense. What the wallet no longer has the customer owes (receivable).
-    """
-    if refund.state != "succeeded":
-        return
-    customer, currency = payment.customer, payment.currency
-    about = About(kind="refund", customer=customer, payment=payment.id, refund=refund.id)
-    wallets.lock_wallet(tx, wallets.open_wallet(tx, customer, currency))
-    taken = min(refund.amount, wallets.balance_of(tx, customer, currency).paid)
-    if taken:
-        wallets.take(
-            tx, customer, currency, taken, part="paid", to_account=SUSPENSE, about=about,
-            key=f"{refund.id}:taken",
-        )  # fmt: skip
-    rest = (Line(RECEIVABLE, SUSPENSE, refund.amount - taken),)
-    post(tx, currency, rest, about, key=f"{refund.id}:owed")
-
-
-def settle_chargeback(tx: Tx, payment: Payment, chargeback: Chargeback) -> None:
-    """Take back what the wallet still has of money that the customer's bank took from us.
-
-    What it no longer has stays our loss. Of a chargeback that we won the wallet gets it again.
-    """
-    if top_ups.find_top_up(tx, payment.reference) is None:
-        return
-    key = f"{chargeback.id}:{chargeback.state}"
-    if chargeback.state == "opened":
-        amount = chargeback.amount
-        top_ups.take_back(tx, payment.reference, amount, to_account=CHARGEBACKS, key=key)
-    elif chargeback.state == "won":
-        amount = chargeback.amount
-        top_ups.return_back(tx, payment.reference, amount, source_account=CHARGEBACKS, key=key)
-
-
 SETTLERS["top_up"] = settle
-REFUND_SETTLERS["top_up"] = settle_refund
-CHARGEBACK_SETTLERS["top_up"] = settle_chargeback
 
 
 class WalletFilling:

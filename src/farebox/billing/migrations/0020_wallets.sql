@@ -98,13 +98,12 @@ CREATE TABLE top_up (
   state TEXT NOT NULL,
   operation BIGINT,
   failure TEXT,
-  taken_back BIGINT NOT NULL,
   created_at BIGINT NOT NULL,
   settled_at BIGINT,
   CONSTRAINT top_up_pk PRIMARY KEY (id),
   CONSTRAINT top_up_wallet_fk FOREIGN KEY (customer, currency) REFERENCES wallet (customer, currency),
   CONSTRAINT top_up_state_ck CHECK (state IN ('open', 'filled', 'failed') AND (state = 'open') = (settled_at IS NULL) AND (state = 'filled') = (operation IS NOT NULL)),
-  CONSTRAINT top_up_amount_ck CHECK (amount >= 1 AND automatic IN (0, 1) AND taken_back BETWEEN 0 AND amount)
+  CONSTRAINT top_up_amount_ck CHECK (amount >= 1 AND automatic IN (0, 1))
 ) STRICT;
 CREATE INDEX top_up_wallet_ix ON top_up (customer, currency, id);
 CREATE UNIQUE INDEX top_up_payment_uq ON top_up (payment) WHERE payment IS NOT NULL;

@@ -136,10 +136,7 @@ class TopUpLimit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TopUp(msgspec.Struct, frozen=True, kw_only=True):
-    """Money that was asked for to fill a wallet, and what became of it.
-
-    `taken_back` is what the customer's bank took back, as far as the wallet still had it.
-    """
+    """Money that was asked for to fill a wallet, and what became of it."""
 
     id: str
     customer: str
@@ -151,7 +148,6 @@ class TopUp(msgspec.Struct, frozen=True, kw_only=True):
     payment: str | None = None
     operation: int | None = None
     failure: str | None = None
-    taken_back: int = 0
     settled_at: int | None = None
 
 

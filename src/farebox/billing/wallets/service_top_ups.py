@@ -12,14 +12,12 @@ import sqlalchemy as sa
 from farebox.billing.books.model import SUSPENSE, About
 from farebox.billing.customers.service import read_customer
 from farebox.billing.wallets import store
-from farebox.billing.wallets.model import AutomaticTopUp, Paid, TopUp, TopUpUnknown
+from farebox.billing.wallets.model import AutomaticTopUp, TopUp, TopUpUnknown
 from farebox.billing.wallets.service import (
-    balance_of,
     fill,
     find_wallet,
     lock_wallet,
     open_wallet,
-    take,
 )
 from farebox.billing.wallets.service_settings import checked_top_up
 from farebox.kernel.amounts import checked_amount
@@ -94,47 +92,6 @@ def fail_top_up(tx: Tx, top_up: str, why: str) -> TopUp:
     if found.state != "open":
         return found
     return _ended(tx, found, state="failed", failure=why)
-
-
-def take_back(tx: Tx, top_up: str, amount: int, *, to_account: str, key: str) -> int:
-    """Take back what of a top-up's money the wallet still has; returns how much, once under a key.
-
-    The customer's bank took it from us. What was spent already is our loss, where `to_account` has
-    it. With the money given to us again, `return_back`.
-    """
-    found = _locked(tx, top_up)
-    paid = balance_of(tx, found.customer, found.currency).paid
-    taken = min(amount, paid, found.amount - found.taken_back)
-    if taken < 1:
-        return 0
-    about = About(kind="chargeback", customer=found.customer, payment=found.payment)
-    done = take(
-        tx, found.customer, found.currency, taken, part="paid", to_account=to_account,
-        about=about, key=key,
-    )  # fmt: skip
-    assert isinstance(done, Paid), "what is there was looked at while it was locked"
-    _set_taken_back(tx, found, found.taken_back + taken)
-    return taken
-
-
-def return_back(tx: Tx, top_up: str, amount: int, *, source_account: str, key: str) -> int:
-    """Give the wallet again what was taken back of a top-up; returns how much, once under a key."""
-    found = _locked(tx, top_up)
-    returned = min(amount, found.taken_back)
-    if returned < 1:
-        return 0
-    fill(
-        tx, found.customer, found.currency, returned, source_account=source_account,
-        class_=PURCHASED, key=key,
-        about=About(kind="chargeback", customer=found.customer, payment=found.payment),
-    )  # fmt: skip
-    _set_taken_back(tx, found, found.taken_back - returned)
-    return returned
-
-
-def _set_taken_back(tx: Tx, one: TopUp, amount: int) -> None:
-    here = store.top_up.c.id == one.id
-    tx.run(store.top_up.update().where(here).values(taken_back=amount))
 
 
 def find_top_up(tx: Tx, top_up: str) -> TopUp | None:

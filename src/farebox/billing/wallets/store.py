@@ -25,7 +25,7 @@ automatic = _table(
 )  # fmt: skip
 top_up = _table(
     "top_up", id=_TEXT, customer=_TEXT, currency=_TEXT, amount=_INT, automatic=_INT, payment=_TEXT,
-    state=_TEXT, operation=_INT, failure=_TEXT, taken_back=_INT, created_at=_INT, settled_at=_INT,
+    state=_TEXT, operation=_INT, failure=_TEXT, created_at=_INT, settled_at=_INT,
 )  # fmt: skip
 limit = _table("top_up_limit", currency=_TEXT, least=_INT, most=_INT)
 

@@ -4,16 +4,21 @@ Amounts are `summ`, in the smallest unit (kopecks) of the caller's currency. The
 own interface: they are left out of the description and need no Idempotency-Key.
 """
 
+from typing import Annotated
+
 from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
+from msgspec import Meta
 
 from farebox.billing.customers.model import CustomerUnknown
 from farebox.billing.customers.service import ensure_by_id, find_customer
 from farebox.billing.flows.fill_wallets import ask_for_top_up
+from farebox.billing.flows.withdraw import withdraw as withdraw_from_wallet
 from farebox.billing.wallets import service_by_hand
 from farebox.billing.wallets.model import CurrencyMissing
 from farebox.billing.wallets.service import balance_of, wallets_of
+from farebox.contracts.decisions import LARGEST_QUANTITY
 from farebox.http.deps import BILLING, Command, Desk
 from farebox.http.refusals import FieldsInvalid
 from farebox.http.wire import Amount, Body, Id, IdFilter, View
@@ -23,6 +28,7 @@ from farebox.platform.rules import actor_of
 from farebox.storage import Tx
 
 PATH = "/api/v1/billing"
+LeastNothing = Annotated[int, Meta(ge=0, le=LARGEST_QUANTITY)]
 BY_HAND = "filled by hand over the store's interface"
 
 
@@ -31,6 +37,28 @@ class Fill(Body, frozen=True):
 
     summ: Amount
     customer: Id | None = None
+
+
+class Withdraw(Body, frozen=True):
+    """The premiere's id, and what the caller was shown that it costs."""
+
+    id: Id
+    summ: LeastNothing
+    customer: Id | None = None
+
+
+class WithdrawView(View, frozen=True):
+    """What was bought, and for how much. Until the place is pinned it is not `paid`.
+
+    `amount` is what may be spent now.
+    """
+
+    order: str
+    state: str
+    summ: int
+    currency: str
+    paid: bool
+    amount: int
 
 
 class AmountView(View, frozen=True):
@@ -146,4 +174,31 @@ def fill(data: JSONBody[Fill], command: NamedDependency[Command]) -> FillView:
     return command.answer(FillView, work)
 
 
-HANDLERS = (amount, fill)
+@post(
+    f"{PATH}/withdraw",
+    operation_id="withdraw",
+    opt=BILLING,
+    include_in_schema=False,
+    status_code=200,
+    sync_to_thread=True,
+)
+def withdraw(data: JSONBody[Withdraw], command: NamedDependency[Command]) -> WithdrawView:
+    """Pay for a premiere in the caller's cart; a sum that is not ours charges nothing."""
+    one = whose(command.principal, data.customer)
+
+    def work(tx: Tx) -> WithdrawView:
+        payer = ensure_by_id(tx, one).id
+        order = withdraw_from_wallet(tx, payer, data.id, data.summ)
+        return WithdrawView(
+            order=order.id,
+            state=order.state,
+            summ=order.total,
+            currency=order.currency,
+            paid=order.charged > 0 or order.state in {"paid", "fulfilled"},
+            amount=balance_of(tx, payer, order.currency).available,
+        )
+
+    return command.answer(WithdrawView, work)
+
+
+HANDLERS = (amount, fill, withdraw)

@@ -324,7 +324,7 @@ def set_limit(
 @get(
     "/v1/top-up-limits/{currency:str}",
     operation_id="readTopUpLimit",
-    opt=BILLING,
+    opt={**BILLING, "problems": (422,)},
     tags=TAGS,
     sync_to_thread=True,
 )
