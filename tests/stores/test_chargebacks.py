@@ -17,7 +17,7 @@ from tests.support.services import at_once, run
 def till(billing):
     made = Till(billing)
     yield made
-    made.worker.close()
+    made.close()
 
 
 @pytest.fixture

@@ -55,7 +55,7 @@ def _wait_for(port, server):
 def till(billing, local):
     made = Till(billing, Stripe(KEY, secret=SECRET, url=local))
     yield made
-    made.worker.close()
+    made.close()
 
 
 @pytest.fixture

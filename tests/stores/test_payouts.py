@@ -30,7 +30,7 @@ def till(billing):
     line = Line("cash:sandbox", "payable:opr_owner", 5000)
     run(billing, books.post, "USD", [line], About(kind="order", owner="opr_owner"))
     yield made
-    made.worker.close()
+    made.close()
 
 
 def ask(till, amount=3000, actor=ADA, **more):

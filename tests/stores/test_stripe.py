@@ -29,7 +29,7 @@ def till(billing, fake):
     gateway = Stripe("sk_test_1", secret=SECRET, return_url=BACK, url=fake.url, timeout_s=5)
     made = Till(billing, gateway)
     yield made
-    made.worker.close()
+    made.close()
 
 
 def method(till, card="pm_ok_1"):
@@ -123,7 +123,7 @@ def test_what_was_never_connected_was_never_charged(billing, fake):
     assert paid.state == "processing"
     [call] = run(till.database, service.calls_of, paid.id)
     assert call.outcome == "unreached"
-    till.worker.close()
+    till.close()
 
 
 def test_a_card_that_needs_its_owner_waits_for_them_and_a_notice_ends_it(till, fake):

@@ -37,6 +37,9 @@ class Refused(Exception):
 class FakeStripe:
     """Listens on a free port of this machine until closed."""
 
+    key_header = "idempotency-key"
+    root = "/v1/"
+
     def __init__(self) -> None:
         self.things: dict[str, dict[str, Any]] = {}
         self.keys: dict[str, tuple[Any, int, Any]] = {}
@@ -107,7 +110,7 @@ class FakeStripe:
     def answer(self, request: Any, method: str) -> None:
         """Answer one request, or let its fault happen."""
         length = int(request.headers.get("content-length") or 0)
-        form = dict(parse_qsl(request.rfile.read(length).decode(), keep_blank_values=True))
+        form = self.form_of(request.rfile.read(length))
         parts = urlsplit(request.path)
         query = dict(parse_qsl(parts.query))
         with self._turn:
@@ -124,8 +127,12 @@ class FakeStripe:
             return self._send(request, *_FAULTS["error_before"])
         return self._send(request, status, body)
 
+    def form_of(self, body: bytes) -> Any:
+        """Return what a request carries."""
+        return dict(parse_qsl(body.decode(), keep_blank_values=True))
+
     def _keyed(self, request: Any, *call: Any) -> tuple[int, Any]:
-        key = request.headers.get("idempotency-key")
+        key = request.headers.get(self.key_header)
         asked = json.dumps(call)
         if key is None:
             return self._do(*call)
@@ -139,7 +146,7 @@ class FakeStripe:
 
     def _do(self, method: str, path: str, form: Any, query: Any) -> tuple[int, Any]:
         try:
-            return 200, self._work(method, path.removeprefix("/v1/").split("/"), form, query)
+            return 200, self._work(method, path.removeprefix(self.root).split("/"), form, query)
         except Refused as refused:
             return refused.status, refused.body
 

@@ -35,6 +35,12 @@ class Till:
         self.worker = Payments(database, self.gateways)
         self._number = 0
 
+    def close(self) -> None:
+        """Let the worker end, and the gateways let go."""
+        self.worker.close()
+        for one in self.gateways.values():
+            one.close()
+
     def method(self, script: str, customer: str = "con_1") -> str:
         """Return a method of the sandbox that plays a script; a customer has each script once."""
         return run(
@@ -83,9 +89,9 @@ class Till:
         signed = {SIGNATURE: sandbox.sign(body)}
         return take_notice(self.database, self.gateways, "sandbox", body, signed)
 
-    def trial(self) -> dict[str, int]:
-        """Return the books of USD, without what stands at zero."""
-        found = run(self.database, books.balances, "USD")
+    def trial(self, currency: str = "USD") -> dict[str, int]:
+        """Return the books of a currency, without what stands at zero."""
+        found = run(self.database, books.balances, currency)
         assert sum(found.values()) == 0
         return {name: amount for name, amount in found.items() if amount}
 

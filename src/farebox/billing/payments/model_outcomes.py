@@ -141,12 +141,15 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
     `event` is unique with the gateway. `subject` is our id of a payment or refund, or the
     gateway's of a chargeback. `content` is kept for `read`, and holds nothing of a card.
+    `repeats` says that nobody signed it: then a forged one must not stand in the way of the real
+    one, so each repeat is followed anew, though not more often than every few seconds.
     """
 
     event: str
     noun: Literal["payment", "refund", "chargeback"]
     subject: str
     content: str = ""
+    repeats: bool = False
 
 
 class Claimed(msgspec.Struct, frozen=True, kw_only=True):

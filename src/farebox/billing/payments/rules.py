@@ -40,6 +40,8 @@ UNREACHED_US: Final = (
 """The pause before each new call of a gateway that cannot be reached; then it is given up."""
 LEASE_US: Final = 2 * MINUTE_US
 """Longer than any call lasts; after it a call that nobody recorded is looked for."""
+REST_US: Final = 5 * SECOND_US
+"""So often at most is the same notice followed, where anybody may send it."""
 NOTICE_PAUSES_US: Final = (10 * SECOND_US, MINUTE_US, 10 * MINUTE_US, HOUR_US, 6 * HOUR_US, DAY_US)
 
 Fact = Literal["asked", "succeeded", "declined", "action", "pending", "lost", "canceled"]

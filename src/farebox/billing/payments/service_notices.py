@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from farebox.billing.payments import store
 from farebox.billing.payments.model_outcomes import Claimed, Notice
-from farebox.billing.payments.rules import LEASE_US, notice_due
+from farebox.billing.payments.rules import LEASE_US, REST_US, notice_due
 from farebox.billing.payments.service import find_payment
 from farebox.billing.payments.service_refunds import find_refund
 from farebox.billing.payments.service_work import ask_of
@@ -35,7 +35,25 @@ def note_notice(tx: Tx, gateway: str, notice: Notice) -> bool:
         "subject": notice.subject, "content": notice.content, "state": "waiting", "tries": 0,
         "due_at": tx.now_us, "received_at": tx.now_us,
     }  # fmt: skip
-    return tx.insert_once(store.notice, row, key=("gateway", "event"))
+    if tx.insert_once(store.notice, row, key=("gateway", "event")):
+        return True
+    return notice.repeats and _again(tx, gateway, notice)
+
+
+def _again(tx: Tx, gateway: str, notice: Notice) -> bool:
+    """Let a notice that was followed a while ago be followed once more, for what it says now."""
+    table = store.notice
+    ended = sa.and_(
+        table.c.gateway == gateway,
+        table.c.event == notice.event,
+        table.c.ended_at < tx.now_us - REST_US,
+    )
+    again = {
+        "subject": notice.subject, "noun": notice.noun, "content": notice.content,
+        "state": "waiting", "tries": 0, "due_at": tx.now_us, "ended_at": None,
+    }  # fmt: skip
+    done = table.update().where(ended).values(**again).returning(table.c.id)
+    return tx.run(done).first() is not None
 
 
 def _ours(tx: Tx, gateway: str, notice: Notice) -> bool:
@@ -99,4 +117,6 @@ def put_off_notice(tx: Tx, claimed: Claimed, why: str) -> None:
     due = notice_due(row.tries, tx.now_us)
     state = "waiting" if due is not None else "failed"
     values = {"state": state, "due_at": due, "claim": None, "reason": why[:_LONGEST]}
+    if due is None:
+        values["ended_at"] = tx.now_us
     tx.run(table.update().where(ours).values(**values))

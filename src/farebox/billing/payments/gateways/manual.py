@@ -42,3 +42,6 @@ class Manual:
     def read(self, claimed: Claimed) -> Heard:  # noqa: ARG002 - the protocol's
         """Tell nothing."""
         return Heard()
+
+    def close(self) -> None:
+        """Do nothing: there is no connection."""

@@ -49,3 +49,7 @@ class Gateway(Protocol):
     def read(self, claimed: Claimed) -> Heard:
         """Tell what the subject of a notice is like now, by the provider's own word."""
         ...
+
+    def close(self) -> None:
+        """Let connections go; nothing is asked any more."""
+        ...

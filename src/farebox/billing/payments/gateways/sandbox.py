@@ -138,6 +138,9 @@ class Sandbox:
             return Heard(outcome=Declined(code="card_declined"))
         return Heard(outcome=_succeeded(claimed.ask) if said.outcome == "succeeded" else None)
 
+    def close(self) -> None:
+        """Do nothing: there is no connection."""
+
 
 def script_of(ask: Ask) -> str:
     """Return what is to happen: the method's token, or the payout's destination."""
