@@ -33,6 +33,8 @@ def test_defaults_are_a_folder_here_and_a_port_of_this_host_only():
         ("FAREBOX_ADMIN_KEY", KEY, "admin_key", KEY),
         ("FAREBOX_ADMIN_KEY", 'a sentence, with blanks and a "quote"', "admin_key", ...),
         ("FAREBOX_PUBLIC_URL", "https://api.example", "issuer", "https://api.example"),
+        ("FAREBOX_SANDBOX_SECRET", KEY, "sandbox_secret", KEY),
+        ("FAREBOX_PAYMENT_RETURN_URL", "https://shop.example/back", "payment_return_url", ...),
         ("FAREBOX_LOG_LEVEL", "warning", "log_level", "warning"),
     ],
 )
@@ -199,3 +201,17 @@ def test_an_address_without_its_key_is_refused_and_a_key_without_its_address(nam
 def test_only_a_service_can_be_served_alone(text):
     with pytest.raises(SettingsRefused, match="access or billing"):
         load_settings({"FAREBOX_ONLY": text})
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ("STRIPE_KEY", "stripe_webhook_secret"),
+        ("STRIPE_WEBHOOK_SECRET", "stripe_key"),
+        ("YOOKASSA_SHOP", "yookassa_key"),
+        ("YOOKASSA_KEY", "yookassa_shop"),
+    ],
+)
+def test_half_of_a_gateway_of_payments_is_refused(given, missing):
+    with pytest.raises(SettingsRefused, match=f"{missing} .* must be set with"):
+        load_settings({f"FAREBOX_{given}": "word"})

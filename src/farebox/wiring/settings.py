@@ -52,6 +52,14 @@ _MUST_BE: Final = {
     "aws_environment": "1 to 24 letters, digits, - and _",
     "aws_region": "the name of a region, such as eu-central-1",
     "aws_endpoint_url": "an http or https URL",
+    "payment_return_url": "an http or https URL",
+    "sandbox_secret": "32 to 512 printable ASCII characters",
+    "stripe_key": "1 to 512 printable ASCII characters",
+    "stripe_webhook_secret": "1 to 512 printable ASCII characters",
+    "stripe_url": "an http or https URL",
+    "yookassa_shop": "1 to 512 printable ASCII characters",
+    "yookassa_key": "1 to 512 printable ASCII characters",
+    "yookassa_url": "an http or https URL",
     "pepper": "32 to 512 printable ASCII characters",
     "pepper_old": "32 to 512 printable ASCII characters",
 }
@@ -63,6 +71,8 @@ _HALVES: Final = (
     _AWS_KEYS,
     ("access_url", "access_key"),
     ("billing_url", "billing_key"),
+    ("stripe_key", "stripe_webhook_secret"),
+    ("yookassa_shop", "yookassa_key"),
 )
 
 # A key travels in a header, where the server sees no other characters, and none at its ends.
@@ -96,9 +106,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     time on: never in production. `private_webhooks` lets webhooks go to addresses of one's own
     network, and by plain HTTP. `usage_grace_seconds` is how long after its end a period stays
     open for late usage reports. `nats_*` and `aws_*` are the transports of events;
-    docs/transports.md tells them. `pepper` (at least 32 characters) is what credentials are
-    hashed under; without one the database keeps its own. `pepper_old` is the one before, while
-    it is being replaced. `keep_*_days` is how long denials under keys, answers of POSTs,
+    docs/transports.md tells them. `sandbox_secret`, `stripe_*` and `yookassa_*` set gateways of
+    payments up, `payment_return_url` is where customers come back to from a gateway's page
+    (docs/payments.md). `pepper` (at least 32 characters) is what credentials are hashed under;
+    without one the database keeps its own. `pepper_old` is the one before, while it is being
+    replaced. `keep_*_days` is how long denials under keys, answers of POSTs,
     entries of the audit log and events that everybody has had are kept (None: for ever).
     """
 
@@ -133,6 +145,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     aws_endpoint_url: Annotated[str, Meta(pattern=r"^https?://[!-~]+\Z")] | None = None
     aws_access_key_id: Annotated[str, Meta(min_length=1)] | None = None
     aws_secret_access_key: Annotated[str, Meta(min_length=1)] | None = None
+    payment_return_url: _Url | None = None
+    sandbox_secret: Pepper | None = None
+    stripe_key: _Key | None = None
+    stripe_webhook_secret: _Key | None = None
+    stripe_url: _Url | None = None
+    yookassa_shop: _Key | None = None
+    yookassa_key: _Key | None = None
+    yookassa_url: _Url | None = None
     pepper: Pepper | None = None
     pepper_old: Pepper | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
