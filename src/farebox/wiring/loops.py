@@ -7,12 +7,19 @@ from typing import Final
 from farebox.access.flows.handlers import HANDLERS
 from farebox.access.flows.remind_rentals import RentalReminders
 from farebox.billing.flows import handlers as billing
+from farebox.billing.flows.deliver_invoices import Deliveries
+from farebox.billing.flows.fill_wallets import WalletFilling
+from farebox.billing.flows.issue_invoices import InvoicesDue
+from farebox.billing.flows.orders_due import DueOrders
+from farebox.billing.flows.rate_usage import UsageDue
+from farebox.billing.flows.renew_subscription import DueSchedules
 from farebox.events.inbox import Inbox
 from farebox.events.lease import Lease
 from farebox.events.reader import Reader
 from farebox.kernel.clock import SECOND_US
 from farebox.storage import Database
 from farebox.wiring.followed import log_of
+from farebox.wiring.gateways import payments
 from farebox.wiring.keeping import forgetting
 from farebox.wiring.settings import Service, Settings
 from farebox.wiring.transports import Transports
@@ -54,9 +61,11 @@ class ServiceLoops:
         relays = [Relay(database, sender, lease=lease) for sender in transports.senders]
         readers = self._readers(settings, inbox)
         woken: list[Worker] = [*relays, *transports.workers]
-        due = access_due(settings, database) if of_access else ()
+        due = access_due(settings, database) if of_access else billing_due(database)
         # What is not in a hurry: a page that is read rings the bell for the inbox.
-        calm = readers if of_access else (inbox, *readers)
+        calm: Sequence[Worker] = readers
+        if not of_access:
+            calm = (inbox, *readers, payments(settings, database, self._closing))
         woken += [inbox] if of_access else []
         loops = [Loop(worker=worker) for worker in woken]
         loops += [Loop(worker=worker, idle_s=FOLLOW_EVERY_S) for worker in calm]
@@ -102,4 +111,16 @@ def access_due(settings: Settings, database: Database) -> Sequence[Worker]:
         Periods(database, grace_us=grace_us),
         DueSubscriptions(database),
         RentalReminders(database),
+    )
+
+
+def billing_due(database: Database) -> Sequence[Worker]:
+    """Return what does for billing what has fallen due."""
+    return (
+        DueSchedules(database),
+        UsageDue(database),
+        DueOrders(database),
+        InvoicesDue(database),
+        WalletFilling(database),
+        Deliveries(database),
     )
