@@ -33,6 +33,22 @@ def test_a_customer_is_made_of_a_consumer_when_first_changed(admin, ada):
     assert found["id"] == who
 
 
+def test_what_a_consumers_metadata_tells_is_taken_over_where_it_fits(admin, hear):
+    told = {"currency": "RUB", "zone": "Europe/Moscow", "locale": "Russian", "country": 7, "x": "y"}
+    who = admin.post("/v1/consumers", {"name": "Ivan", "metadata": told})["id"]
+    hear()
+    made = admin.patch(f"/v1/customers/{who}", {"name": "Ivan I."})
+    assert (made["currency"], made["zone"]) == ("RUB", "Europe/Moscow")
+    assert (made["locale"], made["country"]) == ("en", None)
+
+
+def test_a_device_pays_as_its_owner(admin, ada, hear):
+    who, _ = ada
+    device = admin.post("/v1/consumers", {"name": "TV", "owner": who})["id"]
+    hear()
+    assert admin.patch(f"/v1/customers/{device}", {"name": "Ada L."})["id"] == who
+
+
 def test_null_empties_what_may_be_empty(ada):
     who, own = ada
     own.patch(f"/v1/customers/{who}", {"email": "ada@example.org", "country": "RU"})

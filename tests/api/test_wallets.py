@@ -9,8 +9,10 @@ import pytest
 from farebox.billing.books import service as books
 from farebox.billing.books.model import About, Line
 from farebox.billing.flows.run_payments import Payments
+from farebox.billing.orders.service_carts import open_cart, put_line
 from farebox.billing.payments.gateways.sandbox import Sandbox
 from farebox.billing.wallets import service as wallets
+from tests.support.sales import Sales, online
 from tests.support.services import run
 
 pytestmark = pytest.mark.usefixtures("billing")
@@ -299,7 +301,7 @@ def test_the_stores_paths_tell_and_fill_an_account(till, anna, billing, slash):
     amount, put = f"/api/v1/billing/amount{slash}", f"/api/v1/billing/fill{slash}"
     answer = own.call("GET", amount)
     assert refusal(answer) == (409, "wallet_currency_missing")
-    till.patch(f"/v1/customers/{who}", {"currency": "RUB"})
+    till.put("/v1/top-up-limits/RUB", {"least": 10_000, "most": 5_000_000})
     assert own.get(amount) == {"summ": 0, "currency": "RUB", "paid": 0, "bonus": 0, "held": 0}
     asked = own.post(put, {"summ": 16_000}, key=None)
     assert (asked["state"], asked["amount"]) == ("open", 0)
@@ -309,6 +311,32 @@ def test_the_stores_paths_tell_and_fill_an_account(till, anna, billing, slash):
     assert till.get(amount, customer=who)["summ"] == 20_000
 
 
+@pytest.mark.parametrize("slash", ["", "/"])
+def test_what_lies_in_the_cart_is_paid_at_the_servers_amount(
+    admin, consumer, billing, clock, slash
+):
+    who, own = consumer("Anna")
+    sales = Sales(billing, clock)
+    sales.tell_consumer(who)
+    sales.fill(who, 100_000)
+    cart = run(billing, open_cart, who, "RUB")
+    run(billing, put_line, cart.id, online(24))
+    path = f"/api/v1/billing/withdraw{slash}"
+    forged = own.call("POST", path, json={"id": "mauser", "summ": 100}, key=None)
+    assert refusal(forged) == (409, "price_changed")
+    assert forged.json()["total"] == 36_000
+    made = own.post(path, {"id": "mauser", "summ": 36_000}, key=None)
+    assert (made["summ"], made["paid"], made["amount"]) == (36_000, False, 100_000)
+    assert own.post(path, {"id": "mauser", "summ": 36_000}, key=None) == made
+    sales.tell(
+        "marketplace.purchase.initiated", "pur_1", purchaseId="pur_1", orderId=made["order"],
+        consumerId=who, itemId="mauser", offer="online", periodHours=24,
+    )  # fmt: skip
+    assert own.get("/api/v1/billing/amount")["summ"] == 64_000
+    again = own.call("POST", path, json={"id": "mauser", "summ": 36_000}, key=None)
+    assert refusal(again) == (404, "cart_line_unknown")
+
+
 def test_the_stores_paths_are_about_oneself_alone(till, anna, consumer, hear):
     who, _ = anna
     _, eve = consumer("Eve")
@@ -316,6 +344,7 @@ def test_the_stores_paths_are_about_oneself_alone(till, anna, consumer, hear):
     for answer in (
         eve.call("GET", "/api/v1/billing/amount", params={"customer": who}),
         eve.call("POST", "/api/v1/billing/fill", json={"summ": 1, "customer": who}),
+        eve.call("POST", "/api/v1/billing/withdraw", json={"id": "x", "summ": 1, "customer": who}),
     ):
         assert refusal(answer) == (404, "customer_unknown")
     for answer in (

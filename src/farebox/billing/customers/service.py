@@ -1,6 +1,8 @@
 """Customers: made at first need from the copy of a consumer or a group, and changed by hand."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
+from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +13,7 @@ from farebox.billing.customers import rules, store
 from farebox.billing.customers.model import Customer, CustomerKind, CustomerUnknown
 from farebox.billing.pricing.service_currency import scale_of
 from farebox.events.service import publish
+from farebox.kernel.refusals import Refusal
 from farebox.platform.model import Actor, Page
 from farebox.platform.rules import checked_limit, page_of
 from farebox.platform.service_audit import record
@@ -36,12 +39,16 @@ _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "due_days": rules.checked_due_days,
 }
 _NEEDED: Final = frozenset({"name", "zone", "locale"})
+_TOLD: Final = ("email", "country", "currency", "zone", "locale")
+"""What a consumer's metadata may tell, under these names."""
 
 
 def ensure_customer(tx: Tx, holder_kind: CustomerKind, holder: str) -> Customer:
     """Return the customer that a consumer or a group is, made at first need.
 
-    A device pays as its owner does. Refuses (`customer_unknown`) whom access has not told of.
+    A device pays as its owner does. What a consumer's metadata says of `email`, `country`,
+    `currency`, `zone` and `locale` is taken over, once. Refuses (`customer_unknown`) whom access
+    has not told of.
     """
     found = find_customer(tx, holder)
     if found is not None and found.kind == holder_kind:
@@ -56,7 +63,8 @@ def ensure_customer(tx: Tx, holder_kind: CustomerKind, holder: str) -> Customer:
         raise CustomerUnknown
     if consumer.owner is not None:
         return ensure_customer(tx, "consumer", consumer.owner)
-    return _made(tx, "consumer", consumer.consumer_id, consumer.name)
+    facts = _first_facts(consumer.metadata)
+    return _made(tx, "consumer", consumer.consumer_id, consumer.name, facts)
 
 
 def ensure_by_id(tx: Tx, holder: str) -> Customer:
@@ -136,9 +144,25 @@ def write_customer(tx: Tx, actor: Actor, before: Customer, **changes: Any) -> Cu
     return after
 
 
-def _made(tx: Tx, kind: CustomerKind, holder: str, name: str) -> Customer:
+def _first_facts(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a consumer's metadata tells of a customer; what does not fit is passed over."""
+    found = {}
+    for name in _TOLD:
+        with suppress(Refusal):
+            if isinstance(metadata.get(name), str):
+                found[name] = _CHECKS[name](metadata[name])
+    return found
+
+
+def _made(
+    tx: Tx,
+    kind: CustomerKind,
+    holder: str,
+    name: str,
+    facts: Mapping[str, Any] = MappingProxyType({}),
+) -> Customer:
     now = tx.now_us
-    made = Customer(id=holder, kind=kind, name=name, created_at=now, changed_at=now)
+    made = Customer(id=holder, kind=kind, name=name, created_at=now, changed_at=now, **facts)
     # Somebody else may make them at the same time: whoever comes second finds the first.
     if tx.insert_once(store.customer, store.row_of(made), key=("id",)):
         _tell(tx, made)

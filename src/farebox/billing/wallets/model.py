@@ -206,7 +206,7 @@ class TopUpAmountRefused(Refusal):
 
 
 class CurrencyMissing(Refusal):
-    """The customer has no currency yet, and not one wallet that tells it."""
+    """The customer has no currency yet, and neither wallets nor limits tell of just one."""
 
     code = "wallet_currency_missing"
 

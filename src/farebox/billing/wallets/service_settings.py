@@ -3,18 +3,26 @@
 import msgspec
 import sqlalchemy as sa
 
+from farebox.billing.customers.service import find_customer
 from farebox.billing.pricing.service_currency import scale_of
 from farebox.billing.wallets import store
 from farebox.billing.wallets.model import (
     AutomaticTopUp,
     AutomaticTopUpUnknown,
+    CurrencyMissing,
     LowLevelUnknown,
     TopUpAmountRefused,
     TopUpLimit,
     TopUpTermsRefused,
     Wallet,
 )
-from farebox.billing.wallets.service import balance_of, find_wallet, lock_wallet, open_wallet
+from farebox.billing.wallets.service import (
+    balance_of,
+    find_wallet,
+    lock_wallet,
+    open_wallet,
+    wallets_of,
+)
 from farebox.billing.wallets.service_notices import note_balance
 from farebox.kernel.amounts import MAX_AMOUNT, checked_amount
 from farebox.kernel.periods import Unit, check_terms
@@ -162,6 +170,24 @@ def find_limit(tx: Tx, currency: str) -> TopUpLimit:
         scale_of(currency)
         return TopUpLimit(currency=currency, least=1, most=MAX_AMOUNT)
     return TopUpLimit(currency=row.currency, least=row.least, most=row.most)
+
+
+def currency_of(tx: Tx, customer: str) -> str:
+    """Return the currency of a customer's account where none is named.
+
+    It is their own, else that of their one wallet, else the one that has a limit for top-ups.
+    Refuses (`wallet_currency_missing`) where none of these tells.
+    """
+    found = find_customer(tx, customer)
+    if found is not None and found.currency is not None:
+        return found.currency
+    held = [one.currency for one in wallets_of(tx, customer)]
+    if len(held) == 1:
+        return held[0]
+    limits = [row.currency for row in tx.run(sa.select(store.limit.c.currency).limit(2))]
+    if held or len(limits) != 1:
+        raise CurrencyMissing
+    return str(limits[0])
 
 
 def checked_top_up(tx: Tx, currency: str, amount: int) -> int:

@@ -12,12 +12,12 @@ from litestar.params import JSONBody
 from msgspec import Meta
 
 from farebox.billing.customers.model import CustomerUnknown
-from farebox.billing.customers.service import ensure_by_id, find_customer
+from farebox.billing.customers.service import ensure_by_id
 from farebox.billing.flows.fill_wallets import ask_for_top_up
 from farebox.billing.flows.withdraw import withdraw as withdraw_from_wallet
 from farebox.billing.wallets import service_by_hand
-from farebox.billing.wallets.model import CurrencyMissing
-from farebox.billing.wallets.service import balance_of, wallets_of
+from farebox.billing.wallets.service import balance_of
+from farebox.billing.wallets.service_settings import currency_of
 from farebox.contracts.decisions import LARGEST_QUANTITY
 from farebox.http.deps import BILLING, Command, Desk
 from farebox.http.refusals import FieldsInvalid
@@ -84,20 +84,6 @@ class FillView(View, frozen=True):
     payment: str | None
     action_url: str | None
     amount: int
-
-
-def currency_of(tx: Tx, customer: str) -> str:
-    """Return the currency of a customer's account: their own, else that of their one wallet.
-
-    Refuses (`wallet_currency_missing`) where neither tells.
-    """
-    found = find_customer(tx, customer)
-    if found is not None and found.currency is not None:
-        return found.currency
-    wallets = wallets_of(tx, customer)
-    if len(wallets) != 1:
-        raise CurrencyMissing
-    return wallets[0].currency
 
 
 def whose(principal: Principal, customer: str | None) -> str:
