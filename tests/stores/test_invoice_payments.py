@@ -1,5 +1,7 @@
 """Payments of invoices, credit, and what else becomes of an invoice: past due, void, given up."""
 
+from functools import partial
+
 import pytest
 
 from farebox.billing.flows.issue_invoices import InvoicesDue
@@ -110,9 +112,7 @@ def test_an_amount_that_is_none_pays_nothing(billing, amount):
 def test_two_payments_at_once_pay_what_is_owed_and_no_more(billing):
     found = issued(billing, a_line(10_000))
     run(billing, money, 24_000)
-    at_once(
-        [lambda each=each: run(billing, pay, found.id, 12_000, each) for each in ("pay_1", "pay_2")]
-    )
+    at_once([partial(run, billing, pay, found.id, 12_000, each) for each in ("pay_1", "pay_2")])
     after = run(billing, service.read_invoice, found.id)
     assert (after.state, after.paid) == ("paid", 12_000)
     assert run(billing, credit_of, found.customer, "EUR") == 12_000

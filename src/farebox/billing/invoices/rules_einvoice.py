@@ -95,7 +95,14 @@ def note_terms(note: CreditNote, invoice: Invoice, *, places: int) -> Terms:
     treatment = invoice.treatment or TaxNote()
     of = {line.line: line for line in invoice.lines}
     lines = [
-        _line(write, _whole(of[each.line]), each.net, each.net, taxes=each.taxes, treatment=treatment)
+        _line(
+            write,
+            _whole(of[each.line]),
+            each.net,
+            each.net,
+            taxes=each.taxes,
+            treatment=treatment,
+        )
         for each in note.lines
     ]
     return {

@@ -8,7 +8,7 @@ import msgspec
 import sqlalchemy as sa
 
 from farebox.billing.customers.model import Customer
-from farebox.billing.customers.service import read_customer
+from farebox.billing.customers.service import ensure_by_id, find_customer, read_customer
 from farebox.billing.invoices import store
 from farebox.billing.invoices.model import (
     INVOICES,
@@ -79,11 +79,11 @@ def draft(
     checked_lines(lines)
     check_period(start, end)
     scale_of(currency)
-    read_customer(tx, customer)
+    payer = ensure_by_id(tx, customer).id
     if find_series(tx, series).kind != "invoice":
         raise ValueRefused("this series is of another kind of documents")
     made = Invoice(
-        id=record_id("inv"), key=key, series=series, customer=customer, currency=currency,
+        id=record_id("inv"), key=key, series=series, customer=payer, currency=currency,
         language=language, subscription=subscription, order=order, period_start=start,
         period_end=end, due_days=checked_due_days(due_days), priced=quote is not None,
         created_at=tx.now_us, state="draft", year=None, sequence=None, number=None, issued_at=None,
@@ -128,12 +128,14 @@ def preview(
 ) -> tuple[IssuedLine, ...]:
     """Return what an invoice of these lines would say of each; it changes nothing.
 
-    Refuses `invoice_empty`, `customer_unknown`, `value_invalid`, and what `total_of` refuses.
+    Of whom nothing was billed yet, only the id counts. Refuses `invoice_empty`, `value_invalid`,
+    and what `total_of` refuses.
     """
     if not lines:
         raise InvoiceEmpty
     checked_lines(lines)
-    payer = payer_of(read_customer(tx, customer))
+    known = find_customer(tx, customer)
+    payer = Payer(id=customer) if known is None else payer_of(known)
     asked = quote_lines(lines, currency)
     return priced_lines(lines, total_of(tx, asked, payer, tx.now_us, subscription=subscription))
 

@@ -10,6 +10,7 @@ from farebox.http.routes import (
     buckets,
     cloudevents,
     consumers,
+    credit_notes,
     customers,
     dead_letters,
     decisions,
@@ -18,6 +19,7 @@ from farebox.http.routes import (
     features,
     gateways,
     groups,
+    invoices,
     items,
     keys,
     movements,
@@ -32,6 +34,7 @@ from farebox.http.routes import (
     rentals,
     reports,
     reports_recurring,
+    seller,
     subscriptions,
     top_ups,
     usage,
@@ -81,6 +84,9 @@ MONEY: Final = (
     *wallets.HANDLERS,
     *top_ups.HANDLERS,
     *prepaid.HANDLERS,
+    *invoices.HANDLERS,
+    *credit_notes.HANDLERS,
+    *seller.HANDLERS,
 )
 """What billing answers, from its own database, in whichever process it is served."""
 OF_BILLING: Final = (*MONEY, *operators.HANDLERS, *events.HANDLERS, *dead_letters.HANDLERS)
