@@ -92,6 +92,7 @@ def test_webhooks_are_on_and_nothing_else_unless_it_is_asked_for(wire):
     made = wire()
     assert [sender.name for sender in made.senders] == ["webhooks"]
     assert [worker.name for worker in made.workers] == ["webhooks"]
+    assert made.receivers == []
 
 
 def test_settings_turn_nats_and_aws_on(wire, aws_settings):
@@ -99,8 +100,9 @@ def test_settings_turn_nats_and_aws_on(wire, aws_settings):
     assert [sender.name for sender in made.senders] == [
         "webhooks", "nats", "sns:entitlement-updates", "sns:events",
     ]  # fmt: skip
-    assert [worker.name for worker in made.workers] == [
-        "webhooks", "nats", "sqs:entitlement-queue", "sqs:access-events",
+    assert [worker.name for worker in made.workers] == ["webhooks"]
+    assert [worker.name for worker in made.receivers] == [
+        "nats", "sqs:entitlement-queue", "sqs:access-events",
     ]  # fmt: skip
 
 
@@ -144,7 +146,7 @@ def test_what_another_billing_system_publishes_becomes_rights_and_the_answer_lea
     names = make_queues(load_settings(aws_settings))
     assert names[1].endswith("-test-entitlement-queue")
     made = wire(**aws_settings)
-    worker = named(made.workers, "sqs:entitlement-queue")
+    worker = named(made.receivers, "sqs:entitlement-queue")
     aws: Aws = worker._aws
     make_queue(aws, "entitlement-updates", "others")
     show_again(aws, "entitlement-queue")
@@ -188,7 +190,7 @@ def test_what_our_billing_tells_comes_in_by_sqs_and_our_own_events_do_not(
     sender = named(made.senders, "sns:events")
     while Relay(database, sender).step():
         pass
-    worker = named(made.workers, "sqs:access-events")
+    worker = named(made.receivers, "sqs:access-events")
     SnsSender(worker._aws, topic="events").send([paid(1)])
     assert worker.step() == 1
     inbox.step()
@@ -211,7 +213,7 @@ def test_what_our_billing_tells_comes_in_by_nats_and_our_own_events_do_not(
         while Relay(database, named(made.senders, "nats")).step():
             pass
         NatsSender(billing).send([paid(1)])
-        assert named(made.workers, "nats").step() == 1
+        assert named(made.receivers, "nats").step() == 1
         inbox.step()
         assert applied == ["evt_1"]
     finally:

@@ -99,6 +99,17 @@ def end_of_log(tx: Tx) -> Position:
     return floor_of_log(tx) if last is None else Position(last.txid, last.seq)
 
 
+def parts_of_end(tx: Tx) -> tuple[sa.ColumnElement[int | None], sa.ColumnElement[int | None]]:
+    """Return the position after the last certain event, for a statement that asks more at once."""
+    outbox = store.outbox
+    order = outbox.c.txid.desc(), outbox.c.seq.desc()
+    txid, seq = (
+        _certain(tx, sa.select(part).order_by(*order).limit(1)).scalar_subquery()
+        for part in (outbox.c.txid, outbox.c.seq)
+    )
+    return txid, seq
+
+
 def position_at(tx: Tx, at_us: int) -> Position:
     """Return the position before the first event of an instant or later: nothing is skipped."""
     outbox = store.outbox

@@ -104,6 +104,14 @@ def has_due(tx: Tx) -> bool:
     return tx.one(due) is not None
 
 
+def first_due() -> sa.ColumnElement[int | None]:
+    """Return when the first open event is due, for a statement that asks more at once."""
+    table = store.inbox_subject
+    # The condition is that of the index.
+    open_ones = sa.select(sa.func.min(table.c.due_at)).where(table.c.due_at.is_not(None))
+    return open_ones.scalar_subquery()
+
+
 def next_due(tx: Tx) -> Picked | None:
     """Lock the subject that has waited longest for its next event, and return that event."""
     table = store.inbox_subject

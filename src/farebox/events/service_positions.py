@@ -79,6 +79,13 @@ def note_down(tx: Tx, kind: PositionKind, name: str, error: str) -> Standing:
     return found
 
 
+def next_try(after_us: sa.ColumnElement[int]) -> sa.ColumnElement[int | None]:
+    """Return when the next pause of a sender ends, for a statement that asks more at once."""
+    table = store.log_position
+    down = sa.select(sa.func.min(table.c.due_at))
+    return down.where(table.c.kind == "sender", table.c.due_at > after_us).scalar_subquery()
+
+
 def is_news_of_follower(tx: Tx, name: str, position: Position) -> bool:
     """Tell whether a follower's position should be written down again."""
     found = find_standing(tx, "follower", name)

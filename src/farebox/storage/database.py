@@ -223,6 +223,10 @@ class Database(ABC):
         with self.read() as tx:
             return tx.now_us
 
+    def mark(self) -> object | None:
+        """Return what is different after every write, asked of no database; None if unknown."""
+        return None
+
     @abstractmethod
     def write(self) -> AbstractContextManager[Tx]:
         """Open a writing transaction; commits at the end of the block, rolls back on an error."""
@@ -230,6 +234,13 @@ class Database(ABC):
     @abstractmethod
     def read(self) -> AbstractContextManager[Tx]:
         """Open a reading transaction on one consistent snapshot."""
+
+    def glance(self) -> AbstractContextManager[Tx]:
+        """Open what is like `read`, but cheap to open again and again.
+
+        One statement sees one consistent snapshot, the next perhaps a later one.
+        """
+        return self.read()
 
     @abstractmethod
     def translate(self, statement: str) -> list[str]:

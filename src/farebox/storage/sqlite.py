@@ -217,6 +217,9 @@ class SqliteDatabase(Database):
             driver.execute(f"PRAGMA {pragma}")
         return driver
 
+    def mark(self) -> object | None:
+        return self._turns.counter()
+
     @contextmanager
     def write(self) -> Iterator[Tx]:
         with self._turns.turn() as before:

@@ -24,6 +24,7 @@ from farebox.wiring.keeping import forgetting
 from farebox.wiring.settings import Service, Settings
 from farebox.wiring.transports import Transports
 from farebox.workers.following import Following
+from farebox.workers.look import Look
 from farebox.workers.loops import Loop, Loops, Worker
 from farebox.workers.periods import Periods
 from farebox.workers.relay import Relay
@@ -35,7 +36,10 @@ from farebox.workers.webhooks import DeliveryRetention
 LEASE: Final = "loops"
 DUE_EVERY_S: Final = 1.0
 FOLLOW_EVERY_S: Final = 0.25
-"""So often a log is looked at; what is idle must not take the processor from decisions."""
+"""So often a log is asked for over HTTP."""
+PAY_EVERY_S: Final = 0.25
+SELF_S: Final = 1.0
+"""So often whoever is woken by a look looks by itself, in case that one fails."""
 TRIM_EVERY_S: Final = 600.0
 PATIENCE_US: Final = 60 * SECOND_US
 """Longer than a broker takes to deliver again what a process died with."""
@@ -59,16 +63,15 @@ class ServiceLoops:
         self._closing.callback(transports.close)
         lease = Lease(database, LEASE)
         relays = [Relay(database, sender, lease=lease) for sender in transports.senders]
-        readers = self._readers(settings, inbox)
-        woken: list[Worker] = [*relays, *transports.workers]
+        woken: list[Worker] = [*relays, inbox, *transports.workers]
         due = access_due(settings, database) if of_access else billing_due(database)
-        # What is not in a hurry: a page that is read rings the bell for the inbox.
-        calm: Sequence[Worker] = readers
+        loops = [Loop(worker=Look(database), woken=False)]
+        loops += [Loop(worker=worker, idle_s=SELF_S) for worker in woken]
+        loops += [Loop(worker=worker) for worker in transports.receivers]
+        loops += self._following(settings, inbox)
         if not of_access:
-            calm = (inbox, *readers, payments(settings, database, self._closing))
-        woken += [inbox] if of_access else []
-        loops = [Loop(worker=worker) for worker in woken]
-        loops += [Loop(worker=worker, idle_s=FOLLOW_EVERY_S) for worker in calm]
+            paying = payments(settings, database, self._closing)
+            loops.append(Loop(worker=paying, idle_s=PAY_EVERY_S))
         loops += [Loop(worker=worker, idle_s=DUE_EVERY_S, woken=False) for worker in due]
         kept: list[Worker] = [forgetting(settings, database)]
         if settings.keep_events_days is not None:
@@ -77,16 +80,19 @@ class ServiceLoops:
         loops += [Loop(worker=worker, idle_s=TRIM_EVERY_S, woken=False) for worker in kept]
         self._closing.callback(Loops(lease, loops).start().close)
 
-    def _readers(self, settings: Settings, inbox: Inbox) -> Sequence[Worker]:
+    def _following(self, settings: Settings, inbox: Inbox) -> Sequence[Loop]:
         """Return what brings the other service's log into the inbox, unless a broker does."""
         own: Service = "access" if inbox.database.name == "access" else "billing"
         other: Service = "billing" if own == "access" else "access"
-        log = log_of(settings, other, self._closing, reader=own)
-        if log is None:
+        followed = log_of(settings, other, self._closing, reader=own)
+        if followed is None:
             return ()
-        reader = Reader(log, inbox)
+        reader = Reader(followed.log, inbox)
         # Access keeps no copies of billing's, so a snapshot could not make up for what is gone.
-        return (reader,) if own == "access" else (Following(reader),)
+        worker: Worker = reader if own == "access" else Following(reader)
+        if followed.look is None:
+            return (Loop(worker=worker, idle_s=FOLLOW_EVERY_S),)
+        return Loop(worker=followed.look, woken=False), Loop(worker=worker, idle_s=SELF_S)
 
     def close(self) -> None:
         """Let what is under way finish, and give the work to another process."""

@@ -31,14 +31,15 @@ _EXTRAS: Final = {"nats": "nats", "sns_sqs": "aws"}
 class Transports:
     """The transports of the service whose database it is; closed in the reverse order.
 
-    Each of `senders` is to get a relay of its own, each of `workers` a loop. `inbox` takes what
-    others tell.
+    Each of `senders` is to get a relay of its own, each of `workers` and `receivers` a loop; no
+    bell rings for what comes to `receivers` from a broker. `inbox` takes what others tell.
     """
 
     def __init__(self, settings: Settings, database: Database, inbox: Receiver) -> None:
         self._closing = ExitStack()
         self.senders: list[Sender] = []
         self.workers: list[Worker] = []
+        self.receivers: list[Worker] = []
         of_access = database.name == "access"
         try:
             if of_access:
@@ -72,7 +73,7 @@ class Transports:
             self._closing.callback(way.close)
         self.senders.append(nats.NatsSender(ways[0]))
         other = "billing" if service == "access" else "access"
-        self.workers.append(nats.NatsReceiver(ways[1], inbox, durable=service, of=other))
+        self.receivers.append(nats.NatsReceiver(ways[1], inbox, durable=service, of=other))
 
     def _add_aws(self, settings: Settings, database: Database, inbox: Receiver) -> None:
         sns_sqs = _transport("sns_sqs")
@@ -85,7 +86,7 @@ class Transports:
             write=sns_sqs.write_message,
         )
         self.senders += [updates, sns_sqs.SnsSender(aws, topic=EVENTS)]
-        self.workers += [
+        self.receivers += [
             sns_sqs.SqsReceiver(
                 aws, queue=ENTITLEMENT_QUEUE, deal=sns_sqs.each(_processing(database))
             ),

@@ -83,6 +83,14 @@ def anything_due(tx: Tx) -> bool:
     return bool(_endpoints_with_due(tx))
 
 
+def first_due() -> sa.ColumnElement[int | None]:
+    """Return when the first delivery is due, for a statement that asks more at once."""
+    ours, delivery = store.endpoint, store.delivery
+    of_one = sa.select(sa.func.min(delivery.c.due_at)).where(delivery.c.endpoint == ours.c.id)
+    each = sa.select(of_one.scalar_subquery().label("due_at")).where(ours.c.state == "active")
+    return sa.select(sa.func.min(each.subquery().c.due_at)).scalar_subquery()
+
+
 def claim(tx: Tx, most: int, *, busy: Mapping[str, int] | None = None) -> tuple[Parcel, ...]:
     """Take up to so many due deliveries for ourselves, the endpoints in turn.
 
