@@ -48,6 +48,7 @@ def scene(admin, films, consumer, services, hear):
     return {
         **marketplace(admin, services.database, films, who),
         **wallet(admin, who),
+        **priced(admin, films),
         "consumer": who,
         "holder": who,
         "group": group,
@@ -94,6 +95,18 @@ def wallet(admin: Api, who: str) -> dict[str, str]:
         "customer": who, "currency": "RUB", "top_up": asked["id"], "number": "DE136695976",
         "zone": "Europe/Moscow", "email": "ada@example.org", "invoice_email": "ada@example.org",
     }  # fmt: skip
+
+
+def priced(admin: Api, code: str) -> dict[str, str]:
+    """A price of this product, a coupon and a tax."""
+    terms = {"charge": {"model": "per_unit", "unit": "0.5"}}
+    body = {"of": "product", "code": code, "currency": "USD", "terms": terms}
+    rate = {"code": "vat", "percent": "20", "country": "FR"}
+    return {
+        "price": admin.post("/v1/prices", body)["id"],
+        "coupon": admin.post("/v1/coupons", {"code": "TENTH", "percent": "10"})["code"],
+        "tax_rate": admin.post("/v1/tax-rates", rate)["id"],
+    }
 
 
 def whole(value: Any) -> Any:

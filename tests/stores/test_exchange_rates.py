@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from farebox.billing.pricing import service_rates as rates
-from farebox.billing.pricing.model_money import CurrencyUnknown, RateUnknown
+from farebox.billing.pricing.model_money import CurrencyUnknown, DayRate, RateUnknown
 from farebox.billing.pricing.rules_currency import Rates, convert, read_ecb
 from farebox.billing.pricing.rules_rates import Imported
 from farebox.kernel.refusals import ValueRefused
@@ -101,7 +101,8 @@ def test_an_own_rate_goes_before_the_banks_until_it_is_removed(billing):
 def test_rates_are_listed_newest_first_in_pages(billing):
     take_in(billing)
     own(billing, "EUR", "USD", "1.2")
-    found, cursor = [], None
+    found: list[DayRate] = []
+    cursor = None
     while True:
         page = run(billing, rates.list_rates, after=cursor, limit=3)
         found += page.items

@@ -15,8 +15,8 @@ from farebox.billing.pricing.model_money import (
     Rate,
     Redemption,
 )
-from farebox.billing.pricing.model_quotes import Means, QuoteLine
-from farebox.billing.pricing.model_rating import Usage
+from farebox.billing.pricing.model_quotes import AmountTooLarge, Means, QuoteLine
+from farebox.billing.pricing.model_rating import Usage, UsageNotPriced, Window
 from farebox.billing.pricing.model_taxes import Payer, TaxesMixed
 from farebox.billing.pricing.rules_tax import REVERSE_CHARGE
 from farebox.billing.pricing.rules_totals import Totals, totals
@@ -27,6 +27,9 @@ from tests.support.services import ADA, now, run
 
 VAT = Rate("vat", Decimal(20))
 ADA_IN_FRANCE = Payer(id="con_ada", country="FR")
+BY_WINDOW = '{"charge": {"model": "windowed", "otherwise": {"unit": "2"}}}'
+BY_PLACE = '{"charge": {"model": "by_dimension", "dimensions": ["zone"], "charges": []}}'
+BY_EVENT = '{"charge": {"model": "percentage", "percent": "1", "per_event": "2"}}'
 GRADUATED = (
     '{"charge": {"model": "graduated", "tiers": [{"up_to": "10", "unit": "10", "flat": "2"},'
     ' {"unit": "5", "flat": "3"}]}}'
@@ -74,6 +77,19 @@ def test_a_line_is_what_its_price_bills(billing):
     )
     with pytest.raises(ValueRefused):
         line_of(calls, name="d", quantity=-1)
+
+
+@pytest.mark.parametrize("charge", [BY_WINDOW, BY_PLACE, BY_EVENT])
+def test_a_quantity_alone_does_not_price_what_is_charged_otherwise(billing, charge):
+    calls = sell(billing, "product", "calls", charge)
+    with pytest.raises(UsageNotPriced):
+        line_of(calls, name="1", quantity=3)
+
+
+def test_usage_is_priced_by_what_its_charge_needs(billing):
+    calls = sell(billing, "product", "calls", BY_WINDOW)
+    usage = Usage(windows=(Window(9, Decimal(2)), Window(10, Decimal(8))))
+    assert line_of(calls, name="1", usage=usage).amount == 2000
 
 
 def test_a_quote_equals_the_pure_rules(billing, france):
@@ -126,7 +142,12 @@ def test_a_code_that_is_entered_counts_before_it_is_redeemed(billing, france):
 
 
 def test_a_code_for_something_else_is_refused_and_one_of_another_currency_left_out(billing):
-    run(billing, coupons.create_coupon, ADA, Coupon(code="A", percent=Decimal(5), items={"x"}))
+    run(
+        billing,
+        coupons.create_coupon,
+        ADA,
+        Coupon(code="A", percent=Decimal(5), items=frozenset({"x"})),
+    )
     with pytest.raises(CouponNotForThis):
         quoted(billing, line(1000), coupons=["A"])
     euros = Coupon(code="B", amount=100, currency="EUR", periods=None)
@@ -204,10 +225,10 @@ def test_tax_is_rounded_where_the_settings_say(billing, france):
         (CurrenciesMixed, [line(1), line(1, "2", currency="EUR")]),
         (TaxesMixed, [line(1), line(1, "2", inclusive=True)]),
         (ValueRefused, [line(1), line(1)]),
-        (ValueRefused, [line(2**53)]),
-        (ValueRefused, [line(-(2**53))]),
-        (ValueRefused, [line(2**53 - 1), line(1, "2")]),
-        (ValueRefused, [line(True)]),
+        (AmountTooLarge, [line(2**53)]),
+        (AmountTooLarge, [line(-(2**53))]),
+        (AmountTooLarge, [line(2**53 - 1), line(1, "2")]),
+        (AmountTooLarge, [line(True)]),
     ],
 )
 def test_what_cannot_be_added_up_is_refused(billing, refusal, lines):

@@ -36,6 +36,7 @@ _PARTS: Final[dict[str, dict[str, Any]]] = {
     JSON: _OBJECTS,
     "application/cloudevents-batch+json": _OBJECTS,
     "application/x-ndjson": {"type": "string"},
+    "text/csv": {"type": "string"},
 }
 _CHANGES: Final = frozenset({"post", "put", "patch", "delete"})
 

@@ -60,6 +60,7 @@ class Permission(StrEnum):
     WEBHOOKS = "webhooks"
     DEAD_LETTERS = "dead_letters"
     GATEWAYS = "gateways"
+    PRICES = "prices"
     REPORTS = "reports"
     CUSTOMERS = "customers"
     WALLETS = "wallets"

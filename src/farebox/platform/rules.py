@@ -51,6 +51,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
     # These two get their rights with the parts of the platform that they are for.
     "billing": frozenset({
         Permission.READ, Permission.READ_EVENTS, Permission.BILLING_EVENTS, Permission.READ_ITEMS,
+        Permission.PRICES,
         Permission.REPORTS, Permission.CUSTOMERS, Permission.WALLETS,
     }),
     "owner": frozenset({Permission.READ_ITEMS, Permission.ITEMS}),

@@ -1,8 +1,11 @@
 """What a quote is made of: lines of one currency, taxed as their prices say."""
 
+from typing import ClassVar
+
 import msgspec
 
 from farebox.billing.pricing.model_money import Line, Rate
+from farebox.kernel.refusals import Refusal
 
 
 class QuoteLine(Line, frozen=True, kw_only=True):
@@ -31,3 +34,9 @@ class Means(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NOTHING: Means = Means()
+
+
+class AmountTooLarge(Refusal):
+    """An amount of money is a whole number within 2^53 - 1, alone and added up."""
+
+    code: ClassVar[str] = "amount_too_large"

@@ -47,6 +47,11 @@ def places_of(currency: str) -> int:
     return int(places)
 
 
+def counted() -> tuple[str, ...]:
+    """Return the codes of ISO 4217 that have a smallest unit, in their order."""
+    return tuple(sorted(str(each.code) for each in iso4217.Currency if each.exponent is not None))
+
+
 def in_units(amount: Exact, currency: str, rounding: Rounding = "half_up") -> int:
     """Return an amount of a currency in its smallest unit: 10.275 USD is 1028 cents."""
     return rounded(exact(amount) * 10 ** places_of(currency), rounding)

@@ -10,17 +10,17 @@ from decimal import Decimal
 
 import msgspec
 
+from farebox.billing.pricing.model_charges import BY_QUANTITY, Flat
 from farebox.billing.pricing.model_money import PlaceRate, Rate, Redemption, Treatment
 from farebox.billing.pricing.model_prices import Price
-from farebox.billing.pricing.model_quotes import NOTHING, Means, QuoteLine
-from farebox.billing.pricing.model_rating import Usage
+from farebox.billing.pricing.model_quotes import NOTHING, AmountTooLarge, Means, QuoteLine
+from farebox.billing.pricing.model_rating import Usage, UsageNotPriced
 from farebox.billing.pricing.model_taxes import Payer, TaxesMixed, TaxSettings
 from farebox.billing.pricing.rules_commitments import bill
 from farebox.billing.pricing.rules_currency import one_currency, places_of
 from farebox.billing.pricing.rules_tax import rates_at, treatment_of
 from farebox.billing.pricing.rules_totals import Totals, totals
 from farebox.kernel.amounts import MAX_AMOUNT
-from farebox.kernel.refusals import ValueRefused
 
 
 class Quote(Totals, frozen=True, kw_only=True):
@@ -47,8 +47,10 @@ def line_of(
     """Return the line that a price bills for a quantity, or for the usage of a period.
 
     `name` is the line's id in its quote. Refuses `value_invalid` for a quantity below 0, and
-    `usage_not_priced`.
+    (`usage_not_priced`) a quantity where the charge needs to know more of the usage.
     """
+    if usage is None and not isinstance(price.terms.charge, (Flat, *BY_QUANTITY)):
+        raise UsageNotPriced("this price is not charged by a quantity alone")
     used = usage or Usage(quantity=Decimal(quantity))
     amount = bill(price.terms, used, places=places_of(price.currency)).total
     return QuoteLine(
@@ -80,7 +82,7 @@ def quote(
     """Return what lines come to, with the coupons that are held and the taxes of a table.
 
     Coupons in another currency are left out. Refuses `currencies_mixed`, `taxes_mixed`, an amount
-    beyond 2^53 - 1 (`value_invalid`), and what `totals` refuses.
+    beyond 2^53 - 1 (`amount_too_large`), and what `totals` refuses.
     """
     currency = one_currency(line.currency for line in lines)
     inclusive = _one_behaviour(lines)
@@ -131,4 +133,4 @@ def _rates_of(
 def _check_amounts(amounts: Iterable[int]) -> None:
     for amount in amounts:
         if type(amount) is not int or abs(amount) > MAX_AMOUNT:
-            raise ValueRefused(f"an amount is a whole number within {MAX_AMOUNT}")
+            raise AmountTooLarge

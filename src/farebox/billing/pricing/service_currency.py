@@ -1,6 +1,11 @@
 """Currencies, for the contexts that keep money in them."""
 
-from farebox.billing.pricing.rules_currency import places_of
+from typing import Final
+
+from farebox.billing.pricing.rules_currency import counted, places_of
+
+CURRENCIES: Final = counted()
+"""Every currency that amounts can be counted in, in the order of their codes."""
 
 
 def scale_of(currency: str) -> int:

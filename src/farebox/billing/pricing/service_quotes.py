@@ -49,7 +49,7 @@ def total_of(
 
     The customer's own coupons count, those of the subscription too if one is named; `coupons` are
     codes that are entered and not redeemed yet. Refuses `currencies_mixed`, `taxes_mixed`,
-    `value_invalid`, and what `redeem` refuses of a code.
+    `amount_too_large`, and what `redeem` refuses of a code.
     """
     currency = one_currency(line.currency for line in lines)
     held: list[Redemption] = []
