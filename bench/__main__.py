@@ -16,6 +16,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 
 from bench import (
+    billing,
     edge_leases,
     in_process,
     machine,
@@ -44,6 +45,7 @@ _MEASURES: Mapping[str, Callable[[Stage], list[Row]]] = {
     "journal": in_process.journal,
     "postgres": on_postgres.postgres,
     "two-workers": waiting.two_workers,
+    "billing": billing.billing,
     "lease": edge_leases.lease,
     "search": search.search,
     "usage": metering.usage,

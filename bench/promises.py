@@ -169,6 +169,13 @@ _ROWS: Final = (
         judged=Judged.NOTHING,
     ),
     Row(
+        figure="billing",
+        what="rating and invoicing, customers with 10 usage products each",
+        unit="/s",
+        peer_name="Farebox, a tenth of the customers",
+        judged=Judged.NOTHING,
+    ),
+    Row(
         figure="lease",
         what="lease at the edge, decision in process, p50",
         unit="us",

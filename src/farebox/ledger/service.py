@@ -107,6 +107,9 @@ class Ledger:
         """Make an asset with its sinks, or return it; refuses another scale (`asset_differs`)."""
         if not 0 <= scale <= 18:  # noqa: PLR2004 - 10^18 is the largest power below 2^63
             raise ValueRefused("a scale is 0 to 18")
+        row = tx.one(sa.select(store.asset).where(store.asset.c.code == code))
+        if row is not None and row.scale == scale:
+            return Asset(number=row.number, code=row.code, scale=row.scale)
         number = sa.select(sa.func.coalesce(sa.func.max(store.asset.c.number), 0) + 1)
         values = {"number": number.scalar_subquery(), "code": code, "scale": scale}
         if tx.insert_once(store.asset, values, key=("code",)):

@@ -58,13 +58,15 @@ class Problem(Enum):
 class Tx(ABC):
     """One open transaction. Whoever opened it commits by leaving its `with` block.
 
-    `service` is the name of the service whose database it is.
+    `service` is the name of the service whose database it is. `memo` is for what was found out
+    in it and does not change before its end; it goes with the transaction.
     """
 
     def __init__(self, connection: sa.Connection, database: "Database") -> None:
         self.connection = connection
         self.service = database.name
         self.secrets = database.secrets
+        self.memo: dict[tuple[object, ...], Any] = {}
         self._clock = database.clock
         self._moved_us = 0
         self._moved_by = database.moved_by

@@ -20,12 +20,20 @@ _ledger: Final = Ledger()
 
 def open_currency(tx: Tx, currency: str) -> Asset:
     """Return a currency as the ledger's asset, made at first; refuses `currency_unknown`."""
-    return _ledger.open_asset(tx, currency, scale_of(currency))
+    known: Asset | None = tx.memo.get((_BOOKS, currency))
+    if known is None:
+        known = tx.memo[_BOOKS, currency] = _ledger.open_asset(tx, currency, scale_of(currency))
+    return known
 
 
 def account_of(tx: Tx, currency: str, name: str) -> int:
     """Return the id of an account, made at first; refuses `chart_unknown`, `currency_unknown`."""
-    return _ledger.open_sink(tx, open_currency(tx, currency), checked_account(name))
+    key = (_BOOKS, currency, name)
+    known: int | None = tx.memo.get(key)
+    if known is None:
+        asset = open_currency(tx, currency)
+        known = tx.memo[key] = _ledger.open_sink(tx, asset, checked_account(name))
+    return known
 
 
 def posting(tx: Tx, currency: str, lines: Sequence[Line], about: About) -> Post:
