@@ -62,6 +62,8 @@ class Permission(StrEnum):
     GATEWAYS = "gateways"
     PRICES = "prices"
     REPORTS = "reports"
+    ORDERS = "orders"
+    REFUNDS = "refunds"
     CUSTOMERS = "customers"
     WALLETS = "wallets"
 

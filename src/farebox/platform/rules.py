@@ -45,7 +45,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
         Permission.READ, Permission.READ_AUDIT, Permission.READ_EVENTS, Permission.SUSPEND,
         Permission.GRANT, Permission.DEAD_LETTERS, Permission.SUBSCRIPTIONS,
         Permission.ENTITLEMENTS, Permission.READ_ITEMS, Permission.PURCHASES, Permission.RENTALS,
-        Permission.CUSTOMERS,
+        Permission.CUSTOMERS, Permission.ORDERS,
     }),
     "viewer": frozenset({Permission.READ, Permission.READ_ITEMS}),
     # These two get their rights with the parts of the platform that they are for.
@@ -53,6 +53,7 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
         Permission.READ, Permission.READ_EVENTS, Permission.BILLING_EVENTS, Permission.READ_ITEMS,
         Permission.PRICES,
         Permission.REPORTS, Permission.CUSTOMERS, Permission.WALLETS,
+        Permission.ORDERS, Permission.REFUNDS,
     }),
     "owner": frozenset({Permission.READ_ITEMS, Permission.ITEMS}),
 }  # fmt: skip

@@ -94,10 +94,21 @@ def refund_order(tx: Tx, event: Event) -> None:
 
 def _settle(tx: Tx, event: Event, fact: PurchaseFact) -> None:
     said = _said(event)
-    for line in said.lines or (said,):
+    for line in _of_items(said):
         for purchase, chosen in _purchases_of(tx, said, line, fact):
             step = PURCHASE_STEPS[purchase.state, fact]
             _STEPS[step](tx, purchase, chosen)
+
+
+def _of_items(said: OrderSaid) -> tuple[Line, ...]:
+    """Return the lines about items; without lines the event itself is one.
+
+    Lines that name neither an item nor a purchase are about products or credits: they must not be
+    taken for the whole order.
+    """
+    if not said.lines:
+        return (said,)
+    return tuple(each for each in said.lines if each.item_id or each.purchase_id)
 
 
 def _said(event: Event) -> OrderSaid:

@@ -41,8 +41,8 @@ class OrderSaid(Line, frozen=True, kw_only=True, rename="camel"):
 def complete_product_order(tx: Tx, event: Event) -> None:
     """Give what was paid, all of it or nothing; the same order again changes nothing.
 
-    If that is impossible (`product_unknown`, `consumer_unknown`), `order.fulfilment_failed` lets
-    billing pay it back.
+    What was given is told by `order.fulfilment_completed`. If that is impossible
+    (`product_unknown`, `consumer_unknown`), `order.fulfilment_failed` lets billing pay it back.
     """
     order, said = _products(event)
     try:
@@ -53,6 +53,10 @@ def complete_product_order(tx: Tx, event: Event) -> None:
         return
     for each in owned:
         give_product(tx, BILLING, each, reason=event.type)
+    if owned:
+        given = [each.product for each in owned]
+        told = {"orderId": order, "productIds": given, "consumerId": said.consumer_id}
+        publish(tx, type="order.fulfilment_completed", subject=order, data=told)
 
 
 def refund_product_order(tx: Tx, event: Event) -> None:

@@ -173,10 +173,17 @@ def settle_order(tx: Tx, payment: Payment) -> None:
 
 
 def expire_order(tx: Tx, order_id: str, *, later_us: int) -> bool:
-    """End an order whose time is over; one whose payment is not decided waits on."""
+    """End an order whose time is over; one whose payment may still take the money waits on.
+
+    A payment that waits for the customer is called off first.
+    """
     order = lock_order(tx, order_id)
     if order.state not in OPEN or order.due_at is None or order.due_at > tx.now_us:
         return False
+    under_way = [one for one in payments_of(tx, "order", order.id) if one.state in UNDER_WAY]
+    for payment in under_way:
+        if payment.state in {"created", "action_required"}:
+            call_off(tx, payment.id)
     if any(one.state in UNDER_WAY for one in payments_of(tx, "order", order.id)):
         step_order(tx, order, "confirmed", due_at=tx.now_us + later_us)
         return True

@@ -15,7 +15,6 @@ from farebox.billing.orders.service_automatic import (
     is_buying,
     note_automatic,
     spent,
-    stop_automatic,
     wish_of,
 )
 from farebox.billing.orders.service_lines import bought_of, totals_of
@@ -25,14 +24,17 @@ from farebox.storage import Tx
 
 
 def fill_low_bucket(tx: Tx, event: Event) -> None:
-    """Buy credits for a bucket that is low, if its holder wants that and the limit allows it."""
-    bucket = event.data.get("bucketId")
-    one = None if not isinstance(bucket, str) else find_automatic(tx, bucket, locked=True)
-    if one is None or one.stopped_because is not None or is_buying(tx, one.bucket):
+    """Buy credits for a bucket that is low, if its holder wants that and the limit allows it.
+
+    What somebody set for a bucket that is not theirs does nothing: access names the holder.
+    """
+    bucket, holder = event.data.get("bucketId"), event.data.get("consumerId")
+    if not isinstance(bucket, str) or not isinstance(holder, str):
         return
-    if not _holds(tx, one, event):
-        stop_automatic(tx, one.bucket, "bucket_of_another")
-        _refuse(tx, one, "bucket_of_another")
+    device = find_consumer(tx, holder)
+    payer = holder if device is None or device.owner is None else device.owner
+    one = find_automatic(tx, bucket, payer, locked=True)
+    if one is None or is_buying(tx, one):
         return
     try:
         bought = bought_of(tx, wish_of(one), one.currency)
@@ -53,15 +55,6 @@ def fill_low_bucket(tx: Tx, event: Event) -> None:
     )
     note_automatic(tx, one, order)
     begin_order(tx, order, wait_for_funds=True)
-
-
-def _holds(tx: Tx, one: AutomaticPurchase, event: Event) -> bool:
-    """Tell whether a bucket is the customer's own, or that of a device of theirs."""
-    holder = event.data.get("consumerId")
-    if holder == one.customer:
-        return True
-    device = None if holder is None else find_consumer(tx, holder)
-    return device is not None and device.owner == one.customer
 
 
 def _refuse(tx: Tx, one: AutomaticPurchase, reason: str) -> None:

@@ -219,7 +219,8 @@ CREATE TABLE rental_change (
 CREATE INDEX rental_change_line_ix ON rental_change (line, id);
 CREATE UNIQUE INDEX rental_change_paid_uq ON rental_change (line) WHERE state = 'paid';
 
--- Credits that are bought by themselves when a bucket is low, at most `most` in a period.
+-- Credits that are bought by themselves when a customer's bucket is low, at most `most` in a period.
+-- Whose the bucket is, access says when it is low: what somebody else has set here does nothing.
 CREATE TABLE automatic_purchase (
   bucket TEXT NOT NULL,
   customer TEXT NOT NULL,
@@ -230,19 +231,18 @@ CREATE TABLE automatic_purchase (
   unit TEXT NOT NULL,
   unit_count BIGINT NOT NULL,
   anchor_at BIGINT NOT NULL,
-  stopped_because TEXT,
-  CONSTRAINT automatic_purchase_pk PRIMARY KEY (bucket),
+  CONSTRAINT automatic_purchase_pk PRIMARY KEY (bucket, customer),
   CONSTRAINT automatic_purchase_ck CHECK (quantity >= 1 AND most >= 1 AND unit_count >= 1)
 ) STRICT;
-CREATE INDEX automatic_purchase_customer_ix ON automatic_purchase (customer, bucket);
 
 -- The orders that were made so: what counts towards the limit.
 CREATE TABLE automatic_purchase_order (
   order_id TEXT NOT NULL,
   bucket TEXT NOT NULL,
+  customer TEXT NOT NULL,
   amount BIGINT NOT NULL,
   at BIGINT NOT NULL,
   CONSTRAINT automatic_purchase_order_pk PRIMARY KEY (order_id),
   CONSTRAINT automatic_purchase_order_fk FOREIGN KEY (order_id) REFERENCES sales_order (id)
 ) STRICT;
-CREATE INDEX automatic_purchase_order_ix ON automatic_purchase_order (bucket, at);
+CREATE INDEX automatic_purchase_order_ix ON automatic_purchase_order (bucket, customer, at);

@@ -11,8 +11,7 @@ from farebox.kernel.refusals import Refusal
 class AutomaticPurchase(msgspec.Struct, frozen=True, kw_only=True):
     """What is bought when a bucket is told to be low: at most `most` is spent in a period.
 
-    Periods of `unit_count` units are counted from `anchor_at` in UTC. `stopped_because` says why
-    nothing is bought until somebody has set it anew.
+    Periods of `unit_count` units are counted from `anchor_at` in UTC.
     """
 
     bucket: str
@@ -24,7 +23,6 @@ class AutomaticPurchase(msgspec.Struct, frozen=True, kw_only=True):
     unit: Unit
     unit_count: int
     anchor_at: int
-    stopped_because: str | None = None
 
 
 class AutomaticPurchaseUnknown(Refusal):

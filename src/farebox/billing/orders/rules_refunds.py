@@ -21,6 +21,8 @@ from farebox.kernel.refusals import ValueRefused
 from farebox.kernel.rounding import rounded
 
 MOST_RULES: Final = 50
+OWN_REASONS: Final = frozenset({"own_wish"})
+"""What somebody who is no operator may give as the reason."""
 _OURS: Final = RefundRule(reason="our_fault", percent="100")
 DEFAULTS: Final[Mapping[str, tuple[RefundRule, ...]]] = {
     "online_rental": (

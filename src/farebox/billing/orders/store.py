@@ -62,10 +62,10 @@ change = _table(
 )  # fmt: skip
 automatic = _table(
     "automatic_purchase", bucket=_TEXT, customer=_TEXT, product=_TEXT, quantity=_INT,
-    currency=_TEXT, most=_INT, unit=_TEXT, unit_count=_INT, anchor_at=_INT, stopped_because=_TEXT,
+    currency=_TEXT, most=_INT, unit=_TEXT, unit_count=_INT, anchor_at=_INT,
 )  # fmt: skip
 automatic_order = _table(
-    "automatic_purchase_order", order_id=_TEXT, bucket=_TEXT, amount=_INT, at=_INT
+    "automatic_purchase_order", order_id=_TEXT, bucket=_TEXT, customer=_TEXT, amount=_INT, at=_INT
 )
 _JSON: Final = frozenset({"wish", "title", "book", "taxes", "coupons", "rules"})
 _NAMES: Final = {"order_id": "order"}

@@ -8,6 +8,7 @@ from farebox.http.routes import (
     authzen,
     billing_events,
     buckets,
+    carts,
     cloudevents,
     consumers,
     coupons,
@@ -27,6 +28,7 @@ from farebox.http.routes import (
     movements,
     ofrep,
     operators,
+    orders,
     plans,
     plans_catalog,
     prices,
@@ -36,6 +38,7 @@ from farebox.http.routes import (
     quotes,
     rate_limits,
     rentals,
+    refund_policies,
     reports,
     reports_recurring,
     seller,
@@ -97,6 +100,9 @@ MONEY: Final = (
     *invoices.HANDLERS,
     *credit_notes.HANDLERS,
     *seller.HANDLERS,
+    *carts.HANDLERS,
+    *orders.HANDLERS,
+    *refund_policies.HANDLERS,
 )
 """What billing answers, from its own database, in whichever process it is served."""
 OF_BILLING: Final = (*MONEY, *operators.HANDLERS, *events.HANDLERS, *dead_letters.HANDLERS)
