@@ -62,13 +62,25 @@ def post(
     `chart_unknown`, `currency_unknown`, and `entry_refused` for what the ledger does not take:
     another entry under the same key, an amount that is negative or beyond 2^53 - 1.
     """
-    command = posting(tx, currency, lines, about)
-    if not command.legs:
-        return None
-    [[outcome]] = _ledger.apply(tx, [request(command, caller=_BOOKS, key=key)])
-    if not isinstance(outcome, Applied):
-        raise EntryRefused(f"the entry was refused: {outcome.code}")
-    return outcome.operation
+    return post_all(tx, currency, [(lines, about, key)])[0]
+
+
+def post_all(
+    tx: Tx, currency: str, entries: Sequence[tuple[Sequence[Line], About, str | None]]
+) -> list[int | None]:
+    """Write several entries, (lines, about, key) each, at once; see `post`. All of them or none."""
+    found: list[int | None] = [None] * len(entries)
+    asked = []
+    for place, (lines, about, key) in enumerate(entries):
+        command = posting(tx, currency, lines, about)
+        if command.legs:
+            asked.append((place, request(command, caller=_BOOKS, key=key)))
+    outcomes = _ledger.apply(tx, [each for _, each in asked]) if asked else []
+    for (place, _), [outcome] in zip(asked, outcomes, strict=True):
+        if not isinstance(outcome, Applied):
+            raise EntryRefused(f"the entry was refused: {outcome.code}")
+        found[place] = outcome.operation
+    return found
 
 
 def balance_of(tx: Tx, currency: str, name: str) -> int:

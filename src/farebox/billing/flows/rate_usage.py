@@ -18,16 +18,15 @@ from typing import Any, Final
 import msgspec
 
 from farebox.billing.copies.model import ProductCopy
-from farebox.billing.copies.service import find_plan, find_product
 from farebox.billing.flows.bill_subscription import open_payment, wait_for
 from farebox.billing.flows.dunning import paid_up
+from farebox.billing.flows.sold import Sold
 from farebox.billing.invoices.model import Invoice, InvoiceLine
 from farebox.billing.invoices.service import draft
 from farebox.billing.invoices.service_issue import issue
 from farebox.billing.pricing.model_charges import BY_QUANTITY, ByDimension, Windowed
 from farebox.billing.pricing.model_prices import Price
 from farebox.billing.pricing.model_rating import Usage, UsageNotPriced
-from farebox.billing.pricing.service_prices import prices_of, use_price
 from farebox.billing.pricing.service_quotes import line_of
 from farebox.billing.schedules.model import HOUR_US, Schedule, UsageBill, UsageTotal
 from farebox.billing.schedules.rules import included
@@ -46,7 +45,7 @@ from farebox.billing.schedules.service_usage import (
     lock_due,
     mark,
     put_off,
-    totals_of,
+    totals_by_product,
 )
 from farebox.events.model import Event
 from farebox.kernel.clock import parse_time
@@ -129,22 +128,23 @@ def aggregate_usage(tx: Tx, event: Event) -> None:
 # -- rating ----------------------------------------------------------------------------------------
 
 
-def rate(tx: Tx, totals: Sequence[UsageTotal]) -> Part:
+def rate(tx: Tx, totals: Sequence[UsageTotal], sold: Sold | None = None) -> Part:
     """Rate what a customer used of a product in a period, and say what of it is not billed yet.
 
     Raises `NotRated` for what is free or cannot be rated, with the reason.
     """
     first = totals[0]
-    product = find_product(tx, first.product)
+    sold = sold or Sold()
+    product = sold.product(tx, first.product)
     if product is None or not product.billable:
         raise NotRated("not_billable")
     paying = _paying(tx, first)
-    price = _price(tx, first, paying)
+    price = _price(tx, first, paying, sold)
     if price is None:
         raise NotRated("no_price")
     if not paying:
         raise NotRated("no_subscription")
-    usage = _usage(tx, totals, product, price, paying)
+    usage = _usage(tx, totals, product, price, paying, sold=sold)
     try:
         whole = line_of(price, name="1", usage=usage).amount
     except (UsageNotPriced, ValueRefused) as refusal:
@@ -179,11 +179,11 @@ def _paying(tx: Tx, one: UsageTotal) -> list[Schedule]:
     ]
 
 
-def _price(tx: Tx, one: UsageTotal, paying: Sequence[Schedule]) -> Price | None:
+def _price(tx: Tx, one: UsageTotal, paying: Sequence[Schedule], sold: Sold) -> Price | None:
     """Return the price of a product's usage: the one that was billed on, else the newest."""
     prices = [
         each
-        for each in prices_of(tx, "product", one.product)
+        for each in sold.prices(tx, one.product)
         if each.recurring is not None and each.timing == "arrears" and each.state == "active"
         if not paying or each.currency == paying[0].currency
     ]
@@ -202,6 +202,8 @@ def _usage(
     product: ProductCopy,
     price: Price,
     paying: Sequence[Schedule],
+    *,
+    sold: Sold,
 ) -> Usage:
     """Return what is rated: the units beyond those that the plans include."""
     charge = price.terms.charge
@@ -217,7 +219,7 @@ def _usage(
     quantity = sum(each.quantity for each in totals)
     if isinstance(charge, BY_QUANTITY):
         for each in paying:
-            plan = find_plan(tx, each.plan, each.plan_version)
+            plan = sold.plan(tx, each.plan, each.plan_version)
             free = (
                 0
                 if plan is None
@@ -292,20 +294,21 @@ class UsageDue:
         with self._database.read() as tx:
             due = due_customers(tx)
         failures = []
+        sold = Sold()
         for each in due:
             try:
-                self._bill(each)
+                self._bill(each, sold)
             except Exception as error:  # noqa: BLE001 - it is raised when the others are done
                 failures.append(error)
         if failures:
             raise failures[0]
         return len(due)
 
-    def _bill(self, customer: str) -> None:
-        self._database.run(lambda tx: bill_usage(tx, customer))
+    def _bill(self, customer: str, sold: Sold) -> None:
+        self._database.run(lambda tx: bill_usage(tx, customer, sold))
 
 
-def bill_usage(tx: Tx, customer: str) -> Invoice | None:
+def bill_usage(tx: Tx, customer: str, sold: Sold) -> Invoice | None:
     """Issue the invoice of what a customer used and is due; None where it comes to nothing."""
     running = [each for each in schedules_of(tx, customer) if each.state != "canceled"]
     # The lock of the subscription comes before that of its usage, here as everywhere.
@@ -316,15 +319,16 @@ def bill_usage(tx: Tx, customer: str) -> Invoice | None:
     if payer is not None and payer.invoice is not None:
         put_off(tx, due, tx.now_us + WAIT_US)
         return None
-    parts = rated(tx, due)
+    parts = rated(tx, due, sold)
     for part in parts:
-        _note(tx, part, None)
+        if part.line is None:
+            _note(tx, part, None)
         mark(tx, [each for each in part.totals if each.state == "waiting"], "billed")
     lines = [part.line for part in parts if part.line is not None]
     if not lines:
         return None
     of = payer or _last(tx, customer)
-    made = issue(tx, _draft(tx, of, parts, lines).id)
+    made = issue(tx, _draft(tx, of, parts, lines, sold).id)
     for part in parts:
         if part.line is not None:
             _note(tx, part, made.id)
@@ -336,14 +340,15 @@ def bill_usage(tx: Tx, customer: str) -> Invoice | None:
     return made
 
 
-def rated(tx: Tx, due: Sequence[UsageTotal]) -> list[Part]:
+def rated(tx: Tx, due: Sequence[UsageTotal], sold: Sold) -> list[Part]:
     """Rate what is due, by period and product; what is not rated is marked with the reason."""
     parts = []
+    periods = sorted({each.period for each in due})
+    everything = totals_by_product(tx, due[0].customer, periods)
     for period, product in dict.fromkeys((each.period, each.product) for each in due):
         mine = [each for each in due if (each.period, each.product) == (period, product)]
-        totals = totals_of(tx, mine[0].customer, period, product)
         try:
-            parts.append(rate(tx, totals))
+            parts.append(rate(tx, everything[period, product], sold))
         except NotRated as why:
             reason = str(why)
             free = reason in {"not_billable", "no_price", "included_in_plan"}
@@ -351,11 +356,13 @@ def rated(tx: Tx, due: Sequence[UsageTotal]) -> list[Part]:
     return parts
 
 
-def _draft(tx: Tx, of: Schedule, parts: Sequence[Part], lines: Sequence[InvoiceLine]) -> Invoice:
+def _draft(
+    tx: Tx, of: Schedule, parts: Sequence[Part], lines: Sequence[InvoiceLine], sold: Sold
+) -> Invoice:
     totals = [each for part in parts for each in part.totals]
     first, last = min(each.starts_at for each in totals), max(each.ends_at for each in totals)
     for part in parts:
-        use_price(tx, part.price.id, part.price.version)
+        sold.use(tx, part.price)
     return draft(
         tx,
         customer=of.customer,

@@ -68,8 +68,11 @@ def issue(tx: Tx, invoice_id: str, *, actor: Actor = SYSTEM) -> Invoice:
         use_discounts(tx, used, bill=found.id)
     check_issuable(found)
     issued = _numbered(tx, _frozen_lines(tx, found))
-    for line in issued.lines:
-        _post(tx, issued, issue_entries(line), "invoice", key=f"issued:{line.line}", line=line)
+    entries = [
+        (issue_entries(line), about(issued, "invoice", line), f"{issued.id}:issued:{line.line}")
+        for line in issued.lines
+    ]
+    books.post_all(tx, issued.currency, entries)
     begin_recognition(tx, issued)
     plan_delivery(tx, issued.id, issued)
     _told(tx, issued, "issued", actor)
@@ -170,7 +173,7 @@ def _frozen_lines(tx: Tx, found: Invoice) -> Invoice:
         msgspec.structs.replace(each, deferred=deferred_of(each.sold, each.net, tx.now_us))
         for each in found.lines
     )
-    for each in lines:
+    for each in (line for line in lines if line.deferred):
         here = sa.and_(store.line.c.invoice == found.id, store.line.c.line == each.line)
         tx.run(store.line.update().where(here).values(deferred=each.deferred))
     return msgspec.structs.replace(found, lines=lines)

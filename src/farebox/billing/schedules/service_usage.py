@@ -54,6 +54,17 @@ def totals_of(tx: Tx, customer: str, period: str, product: str) -> list[UsageTot
     return [store.usage_of(row) for row in tx.run(_ordered(sa.select(_usage).where(*here)))]
 
 
+def totals_by_product(
+    tx: Tx, customer: str, periods: Sequence[str]
+) -> dict[tuple[str, str], list[UsageTotal]]:
+    """Return all final totals of a customer in these periods, by (period, product)."""
+    here = (_usage.c.customer == customer, _usage.c.period.in_(periods), _usage.c.interim == 0)
+    found: dict[tuple[str, str], list[UsageTotal]] = {}
+    for row in tx.run(_ordered(sa.select(_usage).where(*here))):
+        found.setdefault((row.period, row.product), []).append(store.usage_of(row))
+    return found
+
+
 def unbilled_of(tx: Tx, customer: str) -> list[UsageTotal]:
     """Return what a customer's next bill would hold: final totals that wait, and those so far."""
     open_ = _usage.c.state.in_(("waiting", "interim"))
