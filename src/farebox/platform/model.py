@@ -61,11 +61,14 @@ class Permission(StrEnum):
     DEAD_LETTERS = "dead_letters"
     GATEWAYS = "gateways"
     PRICES = "prices"
+    INVOICES = "invoices"
     REPORTS = "reports"
     ORDERS = "orders"
     REFUNDS = "refunds"
     CUSTOMERS = "customers"
     WALLETS = "wallets"
+    PAYMENTS = "payments"
+    PAYOUTS = "payouts"
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):

@@ -53,7 +53,9 @@ PERMISSIONS: Final[Mapping[Role, frozenset[Permission]]] = {
         Permission.READ, Permission.READ_EVENTS, Permission.BILLING_EVENTS, Permission.READ_ITEMS,
         Permission.PRICES,
         Permission.REPORTS, Permission.CUSTOMERS, Permission.WALLETS,
+        Permission.PAYMENTS, Permission.PAYOUTS,
         Permission.ORDERS, Permission.REFUNDS,
+        Permission.INVOICES,
     }),
     "owner": frozenset({Permission.READ_ITEMS, Permission.ITEMS}),
 }  # fmt: skip
