@@ -9,6 +9,7 @@ from farebox.billing.pricing import service_prices
 from farebox.http.openapi import handlers_of
 from farebox.platform.service_audit import list_audit
 from tests.support.services import at_once, run
+from tests.support.threads import Worker
 
 PER_CALL = {"charge": {"model": "per_unit", "unit": "0.001"}}
 TWICE = {"charge": {"model": "per_unit", "unit": "0.002"}}
@@ -205,6 +206,14 @@ def test_what_is_not_in_the_catalogue_has_no_price(money):
     money.post("/v1/prices", body(providers=[STRIPE]))
     taken = money.call("POST", "/v1/prices", json=body(providers=[STRIPE]))
     refused(taken, 409, "price_reference_taken")
+
+
+def test_a_price_waits_for_billing_to_hear_of_what_was_made_a_moment_ago(money, hear):
+    money.post("/v1/products", {"code": "calls", "name": "Calls"})
+    early = Worker(partial(money.post, "/v1/prices", body(code="calls")))
+    early.start()
+    hear()
+    assert early.result()["code"] == "calls"
 
 
 @pytest.mark.parametrize(

@@ -249,6 +249,15 @@ def _of(terms: PriceTerms) -> dict[str, Any]:
     return {name: getattr(terms, name) for name in PriceTerms.__struct_fields__}
 
 
+def is_known(tx: Tx, priced: Priced) -> bool:
+    """Tell whether access has told of what is to be priced, so that it can be."""
+    try:
+        _check_known(tx, priced)
+    except PricedUnknown:
+        return False
+    return True
+
+
 def _check_known(tx: Tx, priced: Priced) -> None:
     """Refuse (`priced_unknown`) what access has not told of, or sells no more."""
     find: Any = {
