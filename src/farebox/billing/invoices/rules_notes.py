@@ -126,7 +126,8 @@ def _tax_parts(line: IssuedLine, tax: int) -> tuple[TaxPart, ...]:
     percents = [Fraction(part.percent) for part in line.taxes]
     if not any(percents):
         # What rounding left over of an invoice may end on a line that has no tax of its own.
-        return (TaxPart(ROUNDED, "0", tax),) if tax else ()
+        over = (TaxPart(ROUNDED, "0", tax),) if tax else ()
+        return (*(TaxPart(part.code, part.percent, 0) for part in line.taxes), *over)
     return tuple(
         TaxPart(part.code, part.percent, share)
         for part, share in zip(line.taxes, allocate(tax, percents), strict=True)

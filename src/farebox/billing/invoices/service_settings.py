@@ -19,6 +19,7 @@ from farebox.billing.invoices.rules_settings import (
     number_of,
     year_of,
 )
+from farebox.billing.pricing.service_tax import set_tax_settings, tax_settings
 from farebox.kernel.refusals import TryAgain, ValueRefused
 from farebox.platform.model import Actor
 from farebox.platform.service_audit import record
@@ -48,7 +49,8 @@ def read_seller(tx: Tx) -> Seller:
 def set_seller(tx: Tx, actor: Actor, seller: Seller) -> Seller:
     """Say who sells from now on; documents that are issued keep what they say.
 
-    Refuses (`value_invalid`) a name, country, number or text that no document can show.
+    Where nobody has said yet in which country taxes are counted, it is the seller's. Refuses
+    (`value_invalid`) a name, country, number or text that no document can show.
     """
     checked_seller(seller)
     before = find_seller(tx)
@@ -60,6 +62,9 @@ def set_seller(tx: Tx, actor: Actor, seller: Seller) -> Seller:
     if not tx.insert_once(store.seller, row, key=("version",)):
         raise TryAgain
     record(tx, actor, "seller.changed", "seller", before=before, after=seller)
+    taxes = tax_settings(tx)
+    if taxes.country is None:
+        set_tax_settings(tx, actor, country=seller.place.country, level=taxes.level)
     return seller
 
 

@@ -2,18 +2,17 @@
 
 from typing import Annotated
 
-from litestar import Response, get, post
+from litestar import get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, field
 
 from farebox.billing.flows.issue_invoices import credit_invoice
-from farebox.billing.invoices.model import MOST_LINES, CreditLine, CreditNoteUnknown, Form, Settling
-from farebox.billing.invoices.service import read_invoice
+from farebox.billing.invoices.model import MOST_LINES, CreditLine, CreditNoteUnknown, Settling
 from farebox.billing.invoices.service_notes import list_notes, notes_of, read_note
 from farebox.http.deps import BILLING, Command, Desk
-from farebox.http.routes.invoice_forms import CreditNoteView, Language, Said, show_note
-from farebox.http.routes.invoices import PDF, VALUE, XML, InLanguage, file_answer, invoice_for
+from farebox.http.routes.invoice_forms import CreditNoteView, Said, show_note
+from farebox.http.routes.invoices import VALUE, invoice_for
 from farebox.http.routes.purchases import own_of
 from farebox.http.wire import Amount, Body, IdFilter, Limit, Page, TextCursor
 from farebox.kernel.ids import record_id
@@ -108,41 +107,4 @@ def read(note: FromPath[str], desk: NamedDependency[Desk]) -> CreditNoteView:
     return desk.read(work)
 
 
-def _file(desk: Desk, note: str, form: Form, language: Language | None = None) -> Response[bytes]:
-    with desk.database.read() as tx:
-        found = read_note(tx, note)
-        desk.must_own(found.customer, CreditNoteUnknown)
-        invoice = read_invoice(tx, found.invoice)
-    return file_answer(desk, invoice, found, form, language)
-
-
-@get(
-    PATH + "/pdf", operation_id="readCreditNoteAsPdf", opt=PDF, tags=TAGS,
-    media_type="application/pdf", sync_to_thread=True,
-)  # fmt: skip
-def read_pdf(
-    note: FromPath[str], desk: NamedDependency[Desk], language: InLanguage = None
-) -> Response[bytes]:
-    """Read a credit note as PDF, with the electronic one inside (Factur-X) if it fits."""
-    return _file(desk, note, "pdf", language)
-
-
-@get(
-    PATH + "/ubl", operation_id="readCreditNoteAsUbl", opt=XML, tags=TAGS,
-    media_type="application/xml", sync_to_thread=True,
-)  # fmt: skip
-def read_ubl(note: FromPath[str], desk: NamedDependency[Desk]) -> Response[bytes]:
-    """Read a credit note by EN 16931 as UBL 2.1."""
-    return _file(desk, note, "ubl")
-
-
-@get(
-    PATH + "/cii", operation_id="readCreditNoteAsCii", opt=XML, tags=TAGS,
-    media_type="application/xml", sync_to_thread=True,
-)  # fmt: skip
-def read_cii(note: FromPath[str], desk: NamedDependency[Desk]) -> Response[bytes]:
-    """Read a credit note by EN 16931 as UN/CEFACT CII."""
-    return _file(desk, note, "cii")
-
-
-HANDLERS = (credit, list_of_invoice, list_all, read, read_pdf, read_ubl, read_cii)
+HANDLERS = (credit, list_of_invoice, list_all, read)

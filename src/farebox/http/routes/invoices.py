@@ -1,22 +1,19 @@
 """Invoices: drafting, issuing, what becomes of them. Consumers see their own once issued."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated
 
-from litestar import Response, delete, get, post
+from litestar import delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, field
 
 from farebox.billing.customers.model import CustomerUnknown
 from farebox.billing.customers.service import read_customer
-from farebox.billing.flows.deliver_invoices import file_of
 from farebox.billing.flows.issue_invoices import pay_invoice
 from farebox.billing.invoices import service, service_issue
 from farebox.billing.invoices.model import (
     INVOICES,
     LONGEST_DUE_DAYS,
-    CreditNote,
-    Form,
     Invoice,
     InvoiceState,
     InvoiceUnknown,
@@ -54,9 +51,6 @@ VALUE = {**BILLING, **MOVES_VALUE}
 DueDays = Annotated[int, Meta(ge=0, le=LONGEST_DUE_DAYS)]
 SeriesCode = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 InState = Annotated[InvoiceState | None, QueryParameter(name="state")]
-InLanguage = Annotated[
-    Language | None, QueryParameter(name="language", description="The document's own without it")
-]
 
 
 class NewInvoice(Body, frozen=True):
@@ -113,29 +107,6 @@ def invoice_for(tx: Tx, desk: Desk, invoice: str) -> Invoice:
     if found.state == "draft" and desk.principal.kind == "consumer":
         raise InvoiceUnknown
     return found
-
-
-def file_answer(
-    desk: Desk, found: Invoice, note: CreditNote | None, form: Form, language: Language | None
-) -> Response[bytes]:
-    """Return a document's file to be saved under its number."""
-    kept = file_of(desk.database, found, note, form, language)
-    number = record_name(found.number if note is None else note.number)
-    end = "pdf" if form == "pdf" else f"{form}.xml"
-    return Response(
-        kept.content,
-        media_type=kept.media,
-        headers={
-            "Content-Disposition": f'attachment; filename="{number}.{end}"',
-            "ETag": f'"{kept.digest}"',
-            "X-Content-Type-Options": "nosniff",
-        },
-    )
-
-
-def record_name(number: str | None) -> str:
-    """Return a number as the name of a file: ASCII, whatever the prefix of its series is."""
-    return "".join(letter if letter.isascii() else "_" for letter in number or "document")
 
 
 @post(
@@ -353,46 +324,6 @@ def read_history(invoice: FromPath[str], desk: NamedDependency[Desk]) -> Page[Ha
     return Page(items=[show_happened(each) for each in entries], next=None)
 
 
-def _file(
-    desk: Desk, invoice: str, form: Literal["pdf", "ubl", "cii"], language: Language | None = None
-) -> Response[bytes]:
-    found = desk.read(lambda tx: invoice_for(tx, desk, invoice))
-    return file_answer(desk, found, None, form, language)
-
-
-PDF: dict[str, Any] = {**BILLING, "answers": "application/pdf"}
-XML: dict[str, Any] = {**BILLING, "answers": "application/xml"}
-
-
-@get(
-    PATH + "/pdf", operation_id="readInvoiceAsPdf", opt=PDF, tags=TAGS,
-    media_type="application/pdf", sync_to_thread=True,
-)  # fmt: skip
-def read_pdf(
-    invoice: FromPath[str], desk: NamedDependency[Desk], language: InLanguage = None
-) -> Response[bytes]:
-    """Read an issued invoice as PDF, with the electronic invoice inside (Factur-X) if it fits."""
-    return _file(desk, invoice, "pdf", language)
-
-
-@get(
-    PATH + "/ubl", operation_id="readInvoiceAsUbl", opt=XML, tags=TAGS,
-    media_type="application/xml", sync_to_thread=True,
-)  # fmt: skip
-def read_ubl(invoice: FromPath[str], desk: NamedDependency[Desk]) -> Response[bytes]:
-    """Read an issued invoice by EN 16931 as UBL 2.1."""
-    return _file(desk, invoice, "ubl")
-
-
-@get(
-    PATH + "/cii", operation_id="readInvoiceAsCii", opt=XML, tags=TAGS,
-    media_type="application/xml", sync_to_thread=True,
-)  # fmt: skip
-def read_cii(invoice: FromPath[str], desk: NamedDependency[Desk]) -> Response[bytes]:
-    """Read an issued invoice by EN 16931 as UN/CEFACT CII."""
-    return _file(desk, invoice, "cii")
-
-
 @get(
     "/v1/customers/{customer:str}/credit", operation_id="readCredit", opt=BILLING, tags=TAGS,
     sync_to_thread=True,
@@ -422,8 +353,5 @@ HANDLERS = (
     pay,
     list_payments,
     read_history,
-    read_pdf,
-    read_ubl,
-    read_cii,
     read_credit,
 )
