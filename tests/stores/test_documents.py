@@ -93,7 +93,7 @@ def test_the_same_facts_are_the_same_bytes(billing):
         "at": 1_763_632_800_000_000,
     }
     first = service_einvoice.with_cii(once, cii, **facts)
-    later = {**facts, "at": at + 1_000_000}
+    later = {**facts, "at": facts["at"] + 1_000_000}
     other = service_einvoice.with_cii(once, cii, **later)
     # Only the time differs where only the time is another one.
     assert len(first) == len(other)
