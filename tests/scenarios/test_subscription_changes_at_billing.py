@@ -3,10 +3,13 @@
 import pytest
 
 from farebox.billing.flows.change_subscription import ChangeRequested, preview_change
+from farebox.billing.flows.preview_invoice import preview_next
 from farebox.billing.invoices.service_credit import credit_of
 from farebox.billing.invoices.service_notes import list_notes, notes_of
-from farebox.billing.schedules.model import ScheduleChangeRefused
+from farebox.billing.schedules.model import NothingToPay, ScheduleChangeRefused
+from farebox.kernel.clock import show_time
 from tests.api.conftest import rows_of
+from tests.support.prices import per_unit
 from tests.support.renewals import Renewals
 from tests.support.services import run
 
@@ -63,6 +66,34 @@ def test_a_preview_says_to_the_unit_what_the_change_then_costs_and_changes_nothi
     assert (seen.invoice.total, seen.note.total) == (new.total, note.total)
     assert seen.invoice.due == stage.payments(one)[-1].amount
     assert seen.invoice.lines == new.lines
+
+
+def test_the_next_invoice_is_shown_as_it_will_be(stage):
+    one = stage.subscribe("basic")
+    stage.meter("api", per_unit("0.02"))
+    stage.wish(one, "plan", at="period_end", plan="pro")
+    stage.used("api", 70, interim=True)
+    before = rows_of(stage.billing)
+    seen = preview_next(stage.billing, one)
+    assert rows_of(stage.billing) == before
+    assert seen.bills_at is not None
+    assert seen.period is not None
+    assert seen.usage is not None
+    assert show_time(seen.bills_at)[:10] == "2027-04-01"
+    stage.live("2027-04-01")
+    stage.used("api", 70)
+    stage.live("2027-04-02")
+    [_, month, usage] = stage.invoices(one)
+    assert [each.sold for each in seen.period.lines] == [each.sold for each in month.lines]
+    assert [each.sold for each in seen.usage.lines] == [each.sold for each in usage.lines]
+    assert (seen.period.total, seen.usage.total) == (month.total, usage.total) == (2000, 140)
+
+
+def test_who_has_ended_is_shown_nothing_more(stage):
+    one = stage.subscribe("basic")
+    stage.wish(one, "cancel", at="period_end")
+    with pytest.raises(NothingToPay):
+        preview_next(stage.billing, one)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from farebox.billing.customers import store as customers
 from farebox.billing.customers.service import ensure_customer
 from farebox.billing.flows.begin_subscription import begin_subscription
 from farebox.billing.flows.change_subscription import change_subscription
-from farebox.billing.flows.dunning import pay_now
+from farebox.billing.flows.issue_invoices import pay_invoice
 from farebox.billing.flows.rate_usage import UsageDue, aggregate_usage
 from farebox.billing.flows.renew_subscription import DueSchedules
 from farebox.billing.invoices.model import Invoice, Place, Seller
@@ -25,7 +25,7 @@ from farebox.events.model import SPEC_VERSION, Event, Position, source_of
 from farebox.events.service import events_after
 from farebox.kernel.clock import ManualClock, parse_time, show_time
 from farebox.kernel.periods import period_start
-from farebox.storage import Database, Tx
+from farebox.storage import Database
 from tests.support.payments import Till
 from tests.support.prices import flat, sell, terms
 from tests.support.services import ADA, run
@@ -46,14 +46,17 @@ def told(type_: str, subject: str, data: dict[str, Any], at: int = 0) -> Event:
     )  # fmt: skip
 
 
-def _pay(tx: Tx, subscription: str) -> None:
-    pay_now(tx, schedules.lock_schedule(tx, subscription))
-
-
 class Renewals:
     """Billing with a seller, plans `basic` at 10.00 and `pro` at 20.00 USD a month, and Ada."""
 
-    def __init__(self, billing: Database, clock: ManualClock, at: str = "2027-01-31") -> None:
+    def __init__(
+        self,
+        billing: Database,
+        clock: ManualClock,
+        at: str = "2027-01-31",
+        *,
+        customer: str | None = None,
+    ) -> None:
         self.billing = billing
         self.clock = clock
         self.at(at)
@@ -61,7 +64,7 @@ class Renewals:
         run(billing, set_seller, ADA, SELLER)
         self.sell("basic", "10")
         self.sell("pro", "20")
-        self.consumer("con_1")
+        self.who = customer or self.consumer("con_1")
 
     def at(self, moment: str) -> None:
         """Move the clock to a moment: `2027-01-31` or `2027-01-31T12:00`, UTC."""
@@ -88,18 +91,18 @@ class Renewals:
         [price] = run(self.billing, prices_of, "plan", plan)
         run(self.billing, change_price, ADA, price.id, terms(flat(amount), every=("month", 1)))
 
-    def card(self, script: str = "sandbox_ok", customer: str = "con_1") -> str:
+    def card(self, script: str = "sandbox_ok") -> str:
         """Let a customer pay by a card that plays a script, from now on."""
-        known = {each.token: each.id for each in run(self.billing, methods_of, customer).items}
-        made = known.get(script) or self.till.method(script, customer)
+        known = {each.token: each.id for each in run(self.billing, methods_of, self.who).items}
+        made = known.get(script) or self.till.method(script, self.who)
         run(self.billing, make_standard, ADA, made)
         return made
 
-    def created(self, plan: str = "basic", *, customer: str = "con_1", **named: Any) -> Event:
+    def created(self, plan: str = "basic", **named: Any) -> Event:
         """Return the event of a new subscription."""
         data: dict[str, Any] = {
             "subscriptionId": f"sub_{next(_numbers)}", "holderKind": "consumer",
-            "consumerId": customer, "groupId": None, "planId": plan, "planVersion": 1,
+            "consumerId": self.who, "groupId": None, "planId": plan, "planVersion": 1,
             "state": "pending_payment", "periodUnit": "month", "periodCount": 1, "trialDays": 0,
         }  # fmt: skip
         data |= named
@@ -115,7 +118,7 @@ class Renewals:
     def keep(self, subscription: str, state: str) -> None:
         """Let access tell in which state a subscription is."""
         data = {
-            "subscriptionId": subscription, "holderKind": "consumer", "consumerId": "con_1",
+            "subscriptionId": subscription, "holderKind": "consumer", "consumerId": self.who,
             "groupId": None, "planId": "basic", "planVersion": 1, "state": state,
             "periodUnit": "month", "periodCount": 1, "startedAt": None, "trialEndsAt": None,
             "cancelAt": None, "endedAt": None,
@@ -140,8 +143,10 @@ class Renewals:
         """Let access tell what a consumer used in a month, finally unless `interim`."""
         first = parse_time(f"{period}-01T00:00:00Z")
         ends = period_start("month", 1, first, "UTC", 1)
-        consumer = named.pop("consumer", "con_1")
-        extra = {name: named.pop(name) for name in ("ownerId", "interim") if name in named}
+        consumer = named.pop("consumer", self.who)
+        extra: dict[str, Any] = {
+            name: named.pop(name) for name in ("ownerId", "interim") if name in named
+        }
         total: dict[str, Any] = {
             "productCode": product, "count": 1, "total": quantity, "sum": quantity,
             "maximum": quantity, "late": {"count": 0, "sum": 0}, "aggregations": [], **named,
@@ -178,17 +183,19 @@ class Renewals:
 
     def pay(self, subscription: str) -> None:
         """Let the customer pay what waits, by their standard method."""
-        run(self.billing, _pay, subscription)
+        waiting = self.schedule(subscription).invoice
+        assert waiting is not None
+        run(self.billing, pay_invoice, waiting, key=f"key_{next(_numbers)}")
         self.work()
 
     def forget_cards(self) -> None:
-        for each in run(self.billing, methods_of, "con_1").items:
+        for each in run(self.billing, methods_of, self.who).items:
             run(self.billing, remove_method, ADA, each.id)
 
     def zone(self, zone: str) -> None:
         """Let the customer live in a zone."""
-        run(self.billing, ensure_customer, "consumer", "con_1")
-        here = customers.customer.update().where(customers.customer.c.id == "con_1")
+        run(self.billing, ensure_customer, "consumer", self.who)
+        here = customers.customer.update().where(customers.customer.c.id == self.who)
         self.billing.run(lambda tx: tx.run(here.values(zone=zone)))
 
     # -- what came of it ---------------------------------------------------------------------------
@@ -199,19 +206,19 @@ class Renewals:
     def state(self, subscription: str) -> str:
         return self.schedule(subscription).state
 
-    def invoices(self, subscription: str) -> list[Invoice]:
+    def invoices(self, subscription: str, most: int = 100) -> list[Invoice]:
         """Return the invoices of a subscription with their lines, oldest first."""
-        found = run(self.billing, list_invoices, subscription=subscription).items
+        found = run(self.billing, list_invoices, subscription=subscription, limit=most).items
         return [run(self.billing, read_invoice, each.id) for each in reversed(found)]
 
-    def bills(self, subscription: str) -> list[tuple[str, str, int, str]]:
+    def bills(self, subscription: str, most: int = 100) -> list[tuple[str, str, int, str]]:
         """Return period, total and state of each invoice."""
         return [
             (
                 show_time(each.period_start or 0)[:10], show_time(each.period_end or 0)[:10],
                 each.total, each.state,
             )
-            for each in self.invoices(subscription)
+            for each in self.invoices(subscription, most)
         ]  # fmt: skip
 
     def payments(self, subscription: str) -> list[Payment]:

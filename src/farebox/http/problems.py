@@ -34,6 +34,7 @@ STATUS: Final[Mapping[str, int]] = {
     "content_type_refused": 415,
     "fields_invalid": 422,
     "position_invalid": 422,
+    "payment_terms_invalid": 422,
     "event_invalid": 422,
     "snapshot_kind_unknown": 422,
     "value_invalid": 422,
@@ -93,6 +94,8 @@ STATUS: Final[Mapping[str, int]] = {
     "webhook_unknown": 404,
     # It is there, and its state stands in the way.
     "period_refused": 409,
+    "schedule_change_refused": 409,
+    "nothing_to_pay": 409,
     "invoice_key_reused": 409,
     "invoice_issued": 409,
     "invoice_not_issued": 409,

@@ -321,6 +321,17 @@ ROLES: Final[Mapping[str, Entry]] = {
     "setDocumentSeries": Entry(Permission.INVOICES),
     "readClosedPeriod": _READ,
     "closePeriod": Entry(Permission.INVOICES),
+    # What subscriptions have paid and owe next.
+    "listSubscriptionPayments": _READ_OWN,
+    "readSubscriptionPayment": _READ_OWN,
+    "listChargesOfSubscription": _READ_OWN,
+    "previewNextInvoice": _READ_OWN,
+    "previewSubscriptionChange": _READ_OWN,
+    "listPaymentTerms": _READ,
+    "readPaymentTerms": _READ,
+    "setPaymentTerms": Entry(Permission.INVOICES),
+    "listBilledUsage": _READ_OWN,
+    "rateUsageAgain": Entry(Permission.INVOICES),
     # Webhooks.
     "createWebhook": Entry(Permission.WEBHOOKS),
     "listWebhooks": Entry(Permission.WEBHOOKS),

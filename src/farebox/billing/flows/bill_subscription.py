@@ -124,18 +124,27 @@ def draft_of_plan(
     )
 
 
+def line_of_stretch(
+    tx: Tx, one: Schedule, period: Period, start: int, end: int
+) -> InvoiceLine | None:
+    """Return the line of a stretch of a period; None where it costs nothing."""
+    price, terms = price_of_schedule(tx, one), terms_for(tx, one.plan)
+    amount = part_of_fee(price, period, start, end, zone=one.zone, mode=terms.proration)
+    if not amount:
+        return None
+    return plan_line(
+        tx, price, plan=one.plan, version=one.plan_version, amount=amount, start=start, end=end
+    )
+
+
 def bill_stretch(tx: Tx, one: Schedule, period: Period, start: int, end: int) -> Invoice | None:
     """Issue the invoice of a stretch of a period; None where it costs nothing.
 
     A part of a period costs its share of the price, rounded once.
     """
-    price, terms = price_of_schedule(tx, one), terms_for(tx, one.plan)
-    amount = part_of_fee(price, period, start, end, zone=one.zone, mode=terms.proration)
-    if not amount:
+    line = line_of_stretch(tx, one, period, start, end)
+    if line is None:
         return None
-    line = plan_line(
-        tx, price, plan=one.plan, version=one.plan_version, amount=amount, start=start, end=end
-    )
     made = issue(tx, draft_of_plan(tx, one, [line], period=(start, end)).id)
     sold = made.lines[0]
     insert_charge(
@@ -149,10 +158,10 @@ def bill_stretch(tx: Tx, one: Schedule, period: Period, start: int, end: int) ->
             period_ends_at=period.end_us,
             plan=one.plan,
             plan_version=one.plan_version,
-            price=price.id,
-            price_version=price.version,
-            amount=amount,
-            net=amount - sold.discount,
+            price=line.price or "",
+            price_version=line.price_version or 1,
+            amount=line.amount,
+            net=line.amount - sold.discount,
             invoice=made.id,
             line=str(sold.line),
             state="open",

@@ -131,10 +131,15 @@ def bill_used(tx: Tx, one: Schedule, until: int) -> Invoice | None:
     if one.anchor_at is None or until <= one.anchor_at:
         return None
     period = period_of(one, one.next_index)
-    billed = [each.ends_at for each in charges_of(tx, one.subscription) if each.state != "void"]
-    start = max([period.start_us, *(end for end in billed if end <= period.end_us)])
-    end = min(until, period.end_us)
+    start, end = unbilled_since(tx, one), min(until, period.end_us)
     return None if end <= start else bill_stretch(tx, one, period, start, end)
+
+
+def unbilled_since(tx: Tx, one: Schedule) -> int:
+    """Return since when use in arrears is not billed: the period's start, or a change within it."""
+    period = period_of(one, one.next_index)
+    billed = [each.ends_at for each in charges_of(tx, one.subscription) if each.state != "void"]
+    return max([period.start_us, *(end for end in billed if end <= period.end_us)])
 
 
 def settle_charges(tx: Tx, invoice: Invoice) -> list[Charge]:

@@ -4,8 +4,7 @@ What is granted is told back and holds from then on; what is not is declined. A 
 the wish would do, in a transaction that is taken back: it is the same code, to the last unit.
 """
 
-from collections.abc import Callable
-from typing import Literal, TypeVar
+from typing import Literal
 
 import msgspec
 
@@ -30,6 +29,7 @@ from farebox.billing.flows.change_plan import (
     settle_charges,
     without_change,
 )
+from farebox.billing.flows.looking import undone
 from farebox.billing.flows.renew_subscription import close
 from farebox.billing.invoices.service import read_invoice
 from farebox.billing.pricing.model_prices import PriceUnknown
@@ -47,7 +47,6 @@ from farebox.storage import Database, Tx
 
 Change = Literal["cancel", "resume", "pause", "plan"]
 When = Literal["now", "period_end"]
-T = TypeVar("T")
 
 
 class ChangeRequested(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -101,25 +100,6 @@ def preview_change(database: Database, wish: ChangeRequested) -> Changed:
         return changed
 
     return undone(database, work)
-
-
-class _Undone(Exception):
-    """Takes a transaction back that was for looking only."""
-
-
-def undone(database: Database, work: Callable[[Tx], T]) -> T:
-    """Return what work finds, in a transaction that is taken back."""
-    found: list[T] = []
-
-    def look(tx: Tx) -> None:
-        found.append(work(tx))
-        raise _Undone
-
-    try:
-        database.run(look)
-    except _Undone:
-        return found[-1]
-    raise AssertionError("a look is always taken back")
 
 
 # -- cancel ----------------------------------------------------------------------------------------

@@ -23,7 +23,7 @@ from farebox.billing.invoices.service import read_invoice
 from farebox.billing.invoices.service_issue import fall_due, write_off
 from farebox.billing.payments.model import UNDER_WAY, Payment
 from farebox.billing.payments.service import payments_of
-from farebox.billing.schedules.model import NothingToPay, Schedule
+from farebox.billing.schedules.model import Schedule
 from farebox.billing.schedules.rules import (
     LOOK_AGAIN_US,
     after_failure,
@@ -175,21 +175,6 @@ def give_up(tx: Tx, one: Schedule) -> Schedule:
         effectiveAt=shown(tx.now_us), reason="not_paid", invoiceId=invoice.id,
     )  # fmt: skip
     return ended(one, tx.now_us)
-
-
-def pay_now(tx: Tx, one: Schedule, *, method: str | None = None) -> None:
-    """Open a payment of the invoice that a subscription waits for, as its customer wishes.
-
-    Refuses `nothing_to_pay`, and `payment_under_way` while one may still take the money.
-    """
-    waiting = one.invoice or one.change_invoice
-    if waiting is None:
-        raise NothingToPay
-    invoice = read_invoice(tx, waiting)
-    if not invoice.due:
-        raise NothingToPay
-    count = len(payments_of(tx, "invoice", invoice.id))
-    open_payment(tx, one, invoice, key=f"{invoice.id}:asked:{count}", method=method)
 
 
 def _owed(tx: Tx, one: Schedule) -> Invoice:
