@@ -159,6 +159,24 @@ def export(
 
 
 @app.command
+def rates(
+    file: Path | None = None, *, reason: str = "", config: Config = None, data: Data = None
+) -> None:
+    """Take in the European Central Bank's exchange rates; the same file again changes nothing.
+
+    Parameters
+    ----------
+    file
+        eurofxref.csv or eurofxref-hist.csv, or its zip; standard input without it.
+    reason
+        Why; kept in the audit log.
+    """
+    from farebox.cli.importing import run_rates
+
+    run_rates(_settings(config, data=data), file, reason)
+
+
+@app.command
 def verify(*, config: Config = None, data: Data = None) -> None:
     """Replay the journal and prove every stored balance, while the system runs.
 
