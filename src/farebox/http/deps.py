@@ -5,7 +5,7 @@ while the database says so, for commands. Handlers are synchronous and run in th
 transaction is ever open on the event loop.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Protocol, TypeVar
@@ -17,6 +17,7 @@ from farebox.access.flows.callers import Caller
 from farebox.access.flows.snapshots import PROVIDERS
 from farebox.access.flows.visit import Gatekeeper
 from farebox.access.usage.model import GRACE_US
+from farebox.billing.payments.gateways.protocol import Gateway as PaymentGateway
 from farebox.contracts.decisions import (
     CaptureRequest,
     CaptureResult,
@@ -83,7 +84,8 @@ class Services:
     addresses of one's own network. `usage_grace_us` is how long after its end a period stays open
     for late reports. `test_clock` gives the test clock its routes. `snapshots` are what readers of
     the log may begin with. `billing` is billing's database, with its own components, where billing
-    is served beside access; where it is served alone, it is the `database`.
+    is served beside access; where it is served alone, it is the `database`. `payment_gateways` are
+    those that may send us notices.
     """
 
     database: Database
@@ -99,6 +101,7 @@ class Services:
     snapshots: Providers = field(default_factory=lambda: PROVIDERS)
     billing: Database | None = None
     billing_components: tuple[str, ...] = ()
+    payment_gateways: Mapping[str, PaymentGateway] = field(default_factory=dict)
 
     @cached_property
     def gatekeeper(self) -> Gatekeeper:

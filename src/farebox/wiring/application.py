@@ -22,6 +22,7 @@ from farebox.platform.service_pepper import tell_peppers
 from farebox.platform.service_test_clock import follow_test_clock
 from farebox.storage import open_database
 from farebox.wiring.child_process import end_with_parent
+from farebox.wiring.gateways import gateways_of
 from farebox.wiring.ledger_process import settle_memory
 from farebox.wiring.logs import configure_logs
 from farebox.wiring.services import COMPONENTS, Services
@@ -46,6 +47,7 @@ class _Worker(Application):
             test_clock=services.settings.test_clock,
             billing=services.billing,
             billing_components=COMPONENTS["billing"],
+            payment_gateways={} if services.billing is None else gateways_of(services.settings),
         )
         handlers = HANDLERS if services.billing is not None else OF_ACCESS
         front = gateways_in_front(over.gatekeeper, over.metrics)
@@ -78,6 +80,7 @@ class _BillingWorker(Application):
             issuer=settings.issuer,
             metrics=Metrics(),
             snapshots={},
+            payment_gateways=gateways_of(settings),
         )
         super().__init__(create_app(over, OF_BILLING), {})
 

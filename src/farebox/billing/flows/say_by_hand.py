@@ -3,21 +3,24 @@
 Their word counts where a person was waited for: transfers by hand, and what was looked for in vain.
 """
 
-from farebox.billing.flows.settle_payment import apply_outcome
+from farebox.billing.flows.settle_payment import apply_outcome, settle_chargeback
 from farebox.billing.payments.model import (
     MANUAL,
+    Chargeback,
     Noun,
     Payment,
     PaymentNotSo,
     Payout,
     PayoutNotSo,
     Refund,
+    RefundElsewhere,
     RefundNotSo,
 )
-from farebox.billing.payments.model_outcomes import Declined, Outcome, Succeeded
+from farebox.billing.payments.model_outcomes import Declined, Disputed, Outcome, Succeeded
 from farebox.billing.payments.service import read_payment
+from farebox.billing.payments.service_chargebacks import find_chargeback, note_chargeback
 from farebox.billing.payments.service_payouts import read_payout
-from farebox.billing.payments.service_refunds import read_refund
+from farebox.billing.payments.service_refunds import read_refund, request_refund
 from farebox.platform.model import Actor
 from farebox.platform.rules import checked_text
 from farebox.platform.service_audit import record
@@ -77,3 +80,34 @@ def _say(tx: Tx, actor: Actor, noun: Noun, id_: str, reference: str | None) -> N
         outcome = Succeeded(reference=checked_text(reference, "a reference", longest=128))
     apply_outcome(tx, noun, id_, outcome)
     record(tx, actor, f"{noun}.said", id_, after={"outcome": outcome, "by": actor.id})
+
+
+def refund_by_hand(tx: Tx, actor: Actor, payment: str, amount: int, *, key: str) -> Refund:
+    """Give a payment back because an operator says so; as `request_refund` in all else.
+
+    What an order's payment gives back is decided by the order (`refund_elsewhere`).
+    """
+    if read_payment(tx, payment).purpose == "order":
+        raise RefundElsewhere
+    made = request_refund(tx, payment, amount, key)
+    record(tx, actor, "refund.requested", made.id, after={"payment": payment, "amount": amount})
+    return made
+
+
+def say_chargeback(tx: Tx, actor: Actor, said: Disputed) -> Chargeback:
+    """Note a chargeback, or its end, of which no gateway tells; repeating changes nothing.
+
+    Refuses `payment_unknown`, and `payment_state_refused` for what was not paid, or has ended
+    otherwise.
+    """
+    assert said.payment is not None
+    paid = read_payment(tx, said.payment)
+    made = note_chargeback(tx, paid.gateway, said)
+    if made is None:
+        known = find_chargeback(tx, paid.gateway, said.reference)
+        if known is None or known.payment != paid.id or known.state != said.state:
+            raise PaymentNotSo(f"the payment is {paid.state}")
+        return known
+    settle_chargeback(tx, paid, made)
+    record(tx, actor, f"chargeback.{made.state}", made.id, after=made)
+    return made

@@ -202,6 +202,12 @@ class RefundNotSo(Refusal):
     code: ClassVar[str] = "refund_state_refused"
 
 
+class RefundElsewhere(Refusal):
+    """What an order gives back is decided by the order; ask for its refund."""
+
+    code: ClassVar[str] = "refund_elsewhere"
+
+
 class MethodUnknown(Refusal):
     """There is no such payment method."""
 

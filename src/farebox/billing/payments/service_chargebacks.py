@@ -45,7 +45,7 @@ def note_chargeback(tx: Tx, gateway: str, said: Disputed) -> Chargeback | None:
     assert row is not None
     if row.state != "succeeded":
         return None
-    known = _known(tx, gateway, said.reference)
+    known = find_chargeback(tx, gateway, said.reference)
     if known is None:
         known = _opened(tx, store.payment_of(row), said)
         return known if said.state == "opened" else _closed(tx, known, said.state)
@@ -67,7 +67,8 @@ def _payment_of(tx: Tx, gateway: str, said: Disputed) -> str | None:
     return None if found is None else str(found.id)
 
 
-def _known(tx: Tx, gateway: str, reference: str) -> Chargeback | None:
+def find_chargeback(tx: Tx, gateway: str, reference: str) -> Chargeback | None:
+    """Return the chargeback that a gateway calls so, or None."""
     table = store.chargeback
     here = sa.and_(table.c.gateway == gateway, table.c.provider_reference == reference)
     row = tx.one(sa.select(table).where(here))
