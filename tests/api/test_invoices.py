@@ -251,3 +251,12 @@ def test_credit_of_a_customer_is_read_by_them(bills, someone, billing):
     assert own.get(f"/v1/customers/{who}/credit")["credit"] == {"EUR": 8_000}
     other = run(billing, a_customer)
     assert own.call("GET", f"/v1/customers/{other}/credit").status_code == 404
+
+
+def test_an_invoice_is_due_in_its_own_time_the_customers_or_everybodys(bills, admin, someone):
+    who, _ = someone
+    first = issue(bills, who)
+    assert first["due_at"] == "2025-12-04T10:00:00Z"
+    admin.patch(f"/v1/customers/{who}", {"due_days": 30})
+    assert issue(bills, who)["due_at"] == "2025-12-20T10:00:00Z"
+    assert issue(bills, who, due_days=0)["due_at"] == "2025-11-20T10:00:00Z"

@@ -1,6 +1,6 @@
 """Invoices: drafting, issuing, what becomes of them. Consumers see their own once issued."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from litestar import delete, get, post
 from litestar.di import NamedDependency
@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, field
 
 from farebox.billing.customers.model import CustomerUnknown
-from farebox.billing.customers.service import read_customer
+from farebox.billing.customers.service import ensure_by_id, read_customer
 from farebox.billing.flows.issue_invoices import pay_invoice
 from farebox.billing.invoices import service, service_issue
 from farebox.billing.invoices.model import (
@@ -48,18 +48,19 @@ from farebox.storage import Tx
 TAGS = ["Invoices"]
 PATH = "/v1/invoices/{invoice:str}"
 VALUE = {**BILLING, **MOVES_VALUE}
+EVERYBODYS_DUE_DAYS: Final = 14
 DueDays = Annotated[int, Meta(ge=0, le=LONGEST_DUE_DAYS)]
 SeriesCode = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
 InState = Annotated[InvoiceState | None, QueryParameter(name="state")]
 
 
 class NewInvoice(Body, frozen=True):
-    """A draft. Without `due_days` it is due in 14 days."""
+    """A draft. Without `due_days` it is the customer's own time, or 14 days."""
 
     customer: Id
     currency: Currency
     lines: Lines = field(default_factory=list)
-    due_days: DueDays = 14
+    due_days: DueDays | None = None
     period_start: Time | None = None
     period_end: Time | None = None
     subscription: Id | None = None
@@ -135,6 +136,11 @@ def preview_invoice(data: JSONBody[AskPreview], desk: NamedDependency[Desk]) -> 
     )
 
 
+def _due_days(tx: Tx, data: NewInvoice) -> int:
+    own = ensure_by_id(tx, data.customer).due_days if data.due_days is None else data.due_days
+    return EVERYBODYS_DUE_DAYS if own is None else own
+
+
 @post("/v1/invoices", operation_id="draftInvoice", opt=VALUE, tags=TAGS, sync_to_thread=True)
 def draft_invoice(data: JSONBody[NewInvoice], command: NamedDependency[Command]) -> InvoiceView:
     """Draft an invoice."""
@@ -149,7 +155,7 @@ def draft_invoice(data: JSONBody[NewInvoice], command: NamedDependency[Command])
             customer=data.customer,
             currency=data.currency,
             lines=[line_of(each) for each in data.lines],
-            due_days=data.due_days,
+            due_days=_due_days(tx, data),
             key=record_id("key"),
             period=period,
             subscription=data.subscription,
