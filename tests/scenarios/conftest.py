@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.both_sides import RealBilling
 from tests.support.commands import Farebox
-from tests.support.flows import BILLING_HOLDS, Flows, flows_over
+from tests.support.flows import BILLING_HOLDS, Billing, Flows, flows_over
 from tests.support.nursery import Nursery
 from tests.support.proof import faults
 
@@ -40,6 +41,18 @@ def billing_url(engine) -> Iterator[str]:
 @pytest.fixture
 def flows(database, billing_url, open_database_at, clock) -> Iterator[Flows]:
     """Return access over HTTP with billing beside it; the books are proved at the end."""
-    with flows_over(database, open_database_at(billing_url, name="billing"), clock) as made:
+    played = Billing(open_database_at(billing_url, name="billing"), database)
+    with flows_over(database, played, clock) as made:
         yield made
     assert faults(database) == []
+
+
+@pytest.fixture
+def both(database, billing, clock) -> Iterator[Flows]:
+    """Return access over HTTP and billing as it is; the books of both are proved at the end."""
+    real = RealBilling(billing, database)
+    with flows_over(database, real, clock) as made:
+        yield made
+    real.close()
+    assert faults(database) == []
+    assert faults(billing) == []

@@ -71,6 +71,9 @@ def follow_clock(tx: Tx, event: Event) -> None:
 class Billing:
     """The service with the money: tells by its outbox, hears access's log by its inbox."""
 
+    served: Database | None = None
+    """Billing's database, where its routes are served beside access's."""
+
     def __init__(self, database: Database, access: Database) -> None:
         self.database = database
         self._heard: list[Event] = []
@@ -112,17 +115,19 @@ class Flows:
     """Access over HTTP, billing beside it, a gateway in front, and a clock to move."""
 
     def __init__(
-        self, client: TestClient[App], access: Database, billing: Database, clock: ManualClock
+        self, client: TestClient[App], access: Database, billing: Billing, clock: ManualClock
     ) -> None:
         self.client, self.access, self.clock = client, access, clock
-        self.billing = Billing(billing, access)
+        self.billing = billing
         self.admin = self.operator("admin")
         self.gateway = self.operator("edge", "provider")
-        log = DatabaseLog(billing, name="billing", reader="access")
+        log = DatabaseLog(billing.database, name="billing", reader="access")
         self.inbox = Inbox(access, HANDLERS, patience_us=PATIENCE_US)
+        self.due: tuple[Worker, ...] = (
+            Rollups(access), Periods(access), DueSubscriptions(access), RentalReminders(access),
+        )  # fmt: skip
         self._workers: tuple[Worker, ...] = (
-            Reader(log, self.inbox), self.inbox, Rollups(access), Periods(access),
-            DueSubscriptions(access), RentalReminders(access), *self.billing.workers,
+            Reader(log, self.inbox), self.inbox, *self.due, *self.billing.workers,
         )  # fmt: skip
         self._numbers = itertools.count(1)
 
@@ -190,10 +195,10 @@ class Flows:
 
 
 @contextmanager
-def flows_over(access: Database, billing: Database, clock: ManualClock) -> Iterator[Flows]:
+def flows_over(access: Database, billing: Billing, clock: ManualClock) -> Iterator[Flows]:
     """Serve access in this process, with billing beside it."""
     verifier = TokenVerifier([_IDP], clock)
-    with services_over(access, clock) as services, verifier:
+    with services_over(access, clock, billing.served) as services, verifier:
         _app().state.services = replace(services, authenticate=Lookup(access, verifier))
         with TestClient(_app(), raise_server_exceptions=False) as client:
             yield Flows(client, access, billing, clock)
