@@ -135,6 +135,22 @@ def test_a_purchase_that_comes_before_its_order_is_taken_up_by_it(rich):
     assert rich.balance == 64_000
 
 
+def test_an_order_that_ends_before_its_places_are_pinned_leaves_other_purchases_alone(sides):
+    order = run(
+        sides.billing, buy.complete_cart, sides.cart(ONLINE), key="k", terms=buy.Terms(),
+        wait_for_funds=True,
+    )  # fmt: skip
+    run(sides.billing, buy.cancel_order, order.id)
+    other = sides.market.start(offer="online", period_hours=24)
+    sides.settle()
+    assert sides.market.purchase(other).state == "initiated"
+    [line] = sides.lines(order.id)
+    late = sides.market.start(offer="keep", own_id=line.purchase, order=order.id)
+    sides.settle()
+    assert sides.market.purchase(late).state == "released"
+    assert {one.state for one in sides.orders()} == {"canceled", "awaiting_funds"}
+
+
 def test_what_cannot_be_granted_any_more_is_paid_back_in_full(rich):
     run(rich.billing, set_commission, ADA, rich.market.owner, "15")
     order = run(

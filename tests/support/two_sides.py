@@ -23,6 +23,7 @@ from farebox.events.inbox import Inbox
 from farebox.events.model import Event, Position
 from farebox.events.reader import Reader
 from farebox.events.service import events_after
+from farebox.events.service_dead_letters import list_dead_letters
 from farebox.events.transports.in_process import DatabaseLog
 from farebox.kernel.clock import ManualClock
 from farebox.kernel.ids import record_id
@@ -120,7 +121,12 @@ class TwoSides:
         return run(self.billing, orders.lines_of, order_id)
 
     def orders(self) -> tuple[Order, ...]:
-        """Return all orders, and see that each that has ended was closed by one event."""
+        """Return all orders, and see that each that has ended was closed by one event.
+
+        No event of either side has come to nothing.
+        """
+        for database in (self.access, self.billing):
+            assert run(database, list_dead_letters) == ()
         found = run(self.billing, orders.list_orders).items
         told = [event for event in self.told(*CLOSING) if event.subject.startswith("ord_")]
         for one in found:

@@ -244,14 +244,22 @@ def line_of_rental(tx: Tx, rental: str) -> OrderLine | None:
 
 
 def facts_of(tx: Tx, order: Order) -> dict[str, Any]:
-    """Return what events say of an order."""
+    """Return what events say of an order.
+
+    Once it has ended, an item that access was never asked to pin is named by its line alone: access
+    knows nothing of its purchase.
+    """
+    over = order.ended_by is not None
     return {
         "orderId": order.id,
         "consumerId": order.customer,
         "currency": order.currency,
         "total": order.total,
         "reason": order.reason,
-        "lines": [line_facts(line) for line in lines_of(tx, order.id)],
+        "lines": [
+            {"lineId": line.id} if over and line.state == "open" else line_facts(line)
+            for line in lines_of(tx, order.id)
+        ],
     }
 
 
