@@ -11,11 +11,17 @@ from farebox.events.model import Fact, Position, PositionGone, SnapshotKindUnkno
 from farebox.events.reader import Reader
 from farebox.events.service import events_after
 from farebox.events.service_inbox import forget_copy, newer
-from farebox.events.service_positions import find_standing, follow, set_position
+from farebox.events.service_positions import (
+    expect_follower,
+    find_standing,
+    follow,
+    set_position,
+)
 from farebox.events.transports.in_process import DatabaseLog
 from farebox.events.transports.over_http import HttpLog
 from farebox.workers.retention import DAY_US, Retention
 from tests.events.post import BILLING, PAID, done, make_done, tell, write_down
+from tests.support.services import run
 from tests.support.threads import together
 
 
@@ -179,6 +185,23 @@ def test_a_log_keeps_what_its_followers_have_not_stored(log, processes, other, c
     other.run(lambda tx: follow(tx, "notifications", Position()))
     clock.move(2 * DAY_US)
     assert Retention(other, days=1).step() == 0
+
+
+def test_a_log_keeps_everything_for_a_follower_that_is_expected_and_has_not_asked(
+    log, processes, other, database, clock
+):
+    run(other, expect_follower, "access")
+    told = tell(other, "sub_1", 3)
+    clock.move(2 * DAY_US)
+    assert Retention(other, days=1).step() == 0
+    reader = Reader(log, processes)
+    follow_all(reader, processes)
+    assert done(database) == told
+    # Expecting it again does not take back how far it has come.
+    clock.move(DAY_US)
+    reader.step()
+    run(other, expect_follower, "access")
+    assert Retention(other, days=1).step() == 3
 
 
 def test_an_unknown_kind_of_snapshot_is_refused(log):

@@ -99,6 +99,12 @@ def follow(tx: Tx, name: str, position: Position) -> None:
     set_position(tx, "follower", name, position)
 
 
+def expect_follower(tx: Tx, name: str) -> None:
+    """Keep the log for a follower that has not asked yet, from the oldest event that is kept."""
+    if find_standing(tx, "follower", name) is None:
+        follow(tx, name, floor_of_log(tx))
+
+
 def forget_standing(tx: Tx, kind: PositionKind, name: str) -> bool:
     """Forget a sender or follower that will not come back, so that the log need not wait."""
     table = store.log_position

@@ -16,6 +16,7 @@ from farebox.billing.flows.renew_subscription import DueSchedules
 from farebox.events.inbox import Inbox
 from farebox.events.lease import Lease
 from farebox.events.reader import Reader
+from farebox.events.service_positions import expect_follower
 from farebox.kernel.clock import SECOND_US
 from farebox.storage import Database
 from farebox.wiring.followed import log_of
@@ -61,6 +62,10 @@ class ServiceLoops:
         inbox = access_inbox(database) if of_access else billing_inbox(database)
         transports = Transports(settings, database, inbox)
         self._closing.callback(transports.close)
+        if not of_access and settings.nats_url is None:
+            # Access cannot make up for what it misses of billing's, so nothing is removed before
+            # it has asked for the first time. Billing itself begins with a snapshot.
+            database.run(lambda tx: expect_follower(tx, "access"))
         lease = Lease(database, LEASE)
         relays = [Relay(database, sender, lease=lease) for sender in transports.senders]
         woken: list[Worker] = [*relays, inbox, *transports.workers]
