@@ -74,6 +74,7 @@ def test_what_tests_and_measurements_are_told_by_is_not_a_setting():
         "FAREBOX_BENCH_WORK": "/tmp/bench",
         "FAREBOX_GOLDEN_DIR": "/tmp/golden",
         "FAREBOX_PROPERTY_EXAMPLES": "7",
+        "FAREBOX_SCHEMA_EXAMPLES": "60",
     }
     assert load_settings(told) == Settings()
 

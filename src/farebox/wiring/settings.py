@@ -25,7 +25,14 @@ LEDGER_SOCKET: Final = "FAREBOX_LEDGER_SOCKET"
 SHORTEST_ADMIN_KEY: Final = 32
 # Variables of this prefix that speak to tests and measurements, not to the server.
 _OTHERS: Final = frozenset(
-    {CONFIG, "FAREBOX_BENCH_WORK", "FAREBOX_GOLDEN_DIR", LEDGER_SOCKET, "FAREBOX_PROPERTY_EXAMPLES"}
+    {
+        CONFIG,
+        "FAREBOX_BENCH_WORK",
+        "FAREBOX_GOLDEN_DIR",
+        LEDGER_SOCKET,
+        "FAREBOX_PROPERTY_EXAMPLES",
+        "FAREBOX_SCHEMA_EXAMPLES",
+    }
 )
 _MUST_BE: Final = {
     "data": "the path of a folder",

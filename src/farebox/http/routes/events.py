@@ -32,7 +32,8 @@ Follower = Annotated[
 At = Annotated[Time, QueryParameter(name="at", description="The first event's time, or before it")]
 Kind = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[a-z_]+$")]
 Kinds = Annotated[
-    list[Kind] | None, QueryParameter(name="kind", description="What of; everything without any")
+    list[Kind] | None,
+    QueryParameter(name="kind", min_items=1, description="What of; everything without any"),
 ]
 
 
