@@ -1,5 +1,7 @@
 """Orders: completed once, paid once, closed by one event; the books always sum to nothing."""
 
+from functools import partial
+
 import pytest
 
 from farebox.billing.flows import buy
@@ -38,6 +40,11 @@ def cart_of(sales, *wishes, customer=ANNA):
     for wish in wishes:
         run(sales.database, carts.put_line, cart.id, wish)
     return cart
+
+
+def open_cart_of(sales):
+    found = run(sales.database, carts.find_open_cart, ANNA)
+    return None if found is None else found.id
 
 
 def complete(sales, cart, key="key_1", *, wait=False, **terms):
@@ -122,7 +129,7 @@ def test_the_same_key_returns_the_same_order_and_charges_once(sales):
 def test_clicks_at_once_are_one_order_and_one_charge(sales, keys):
     sales.fill(ANNA, 100_000)
     cart = cart_of(sales, credits_(100))
-    made = at_once([lambda key=key: complete(sales, cart, key) for key in keys])
+    made = at_once([partial(complete, sales, cart, key) for key in keys])
     good = {each.id for each in made if not isinstance(each, Exception)}
     assert len(good) == 1
     assert all(isinstance(each, CartConverted) for each in made if isinstance(each, Exception))
@@ -136,7 +143,7 @@ def test_two_carts_at_once_never_spend_the_same_money(sales):
         complete(sales, cart_of(sales, online(24)), "k1", wait=True),
         complete(sales, cart_of(sales, online(24, "seagull")), "k2", wait=True),
     ]
-    at_once([lambda each=each: pin(sales, each) for each in made])
+    at_once([partial(pin, sales, each) for each in made])
     states = sorted(order(sales, each).state for each in made)
     assert states == ["awaiting_funds", "paid"]
     assert sales.balance(ANNA) in {20_000, 34_000}
@@ -181,7 +188,7 @@ def test_a_wallet_that_is_short_is_told_what_is_missing_and_the_cart_stays(sales
     with pytest.raises(WalletShort) as refusal:
         complete(sales, cart)
     assert refusal.value.facts == {"available": 20_000, "missing": 5_000}
-    assert run(sales.database, carts.find_open_cart, ANNA).id == cart.id
+    assert open_cart_of(sales) == cart.id
     sales.fill(ANNA, 5_000)
     assert complete(sales, cart).state == "paid"
     assert sales.balance(ANNA) == 0
@@ -227,7 +234,7 @@ def test_an_order_that_is_not_paid_in_time_expires_and_its_cart_is_open_again(sa
     at_once([due.step] * 3)
     assert order(sales, made).state == "expired"
     assert sales.closings(made.id) == ["order.expired"]
-    assert run(sales.database, carts.find_open_cart, ANNA).id == cart.id
+    assert open_cart_of(sales) == cart.id
     sales.fill(ANNA, 25_000)
     due.step()
     with pytest.raises(OrderStateRefused):

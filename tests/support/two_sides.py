@@ -33,6 +33,8 @@ from tests.support.payments import Till
 from tests.support.sales import flat
 from tests.support.services import ADA, run
 
+ONLINE: Final = Wish(kind="item", code="mauser", offer="online", period_hours=24)
+SEAGULL: Final = Wish(kind="item", code="seagull", offer="online", period_hours=24)
 CLOSING: Final = tuple(_CLOSING.values())
 
 
@@ -147,3 +149,18 @@ class TwoSides:
         made = run(self.billing, return_lines, ADA, order, lines or None, **more)
         self.settle()
         return made
+
+    def bought(self, wish: Wish = ONLINE, **more: Any) -> tuple[Order, OrderLine]:
+        """Return Bob's order of one thing, and its line."""
+        made = self.complete(self.cart(wish), **more)
+        return made, self.lines(made.id)[0]
+
+
+def cinema(database: Database, money: Database, clock: ManualClock) -> TwoSides:
+    """Return two sides on which Mauser and the Seagull are sold in roubles."""
+    made = TwoSides(database, money, clock)
+    for hours, rub in ((12, "240"), (24, "360"), (48, "480")):
+        made.sell("item", "mauser", rub, offer="online", period_hours=hours)
+    made.sell("item", "mauser", "1500", offer="hall")
+    made.sell("item", "seagull", "500")
+    return made
