@@ -10,7 +10,7 @@ import pytest
 from farebox.billing.pricing import service_rates as rates
 from farebox.billing.pricing.model_money import CurrencyUnknown, DayRate, RateUnknown
 from farebox.billing.pricing.rules_currency import Rates, convert, read_ecb
-from farebox.billing.pricing.rules_rates import Imported
+from farebox.billing.pricing.rules_rates import Imported, parts_of
 from farebox.kernel.refusals import ValueRefused
 from farebox.platform import service_audit as audit
 from tests.support.services import ADA, at_once, run
@@ -25,7 +25,7 @@ FRIDAY, SUNDAY = date(2026, 11, 20), date(2026, 11, 22)
 
 
 def take_in(billing, text=HISTORY):
-    return run(billing, rates.import_ecb, ADA, text)
+    return run(billing, rates.import_ecb, ADA, rates.read_ecb_file(text))
 
 
 def own(billing, base, quote, rate, day=FRIDAY):
@@ -56,6 +56,14 @@ def test_a_rate_that_the_bank_corrects_is_corrected(billing):
     assert run(billing, rates.rate_between, "EUR", "USD", date(2026, 11, 19))[0] == Fraction(
         "1.0901"
     )
+
+
+def test_a_long_file_taken_in_part_by_part_is_there_once(billing):
+    parts = parts_of(rates.read_ecb_file(HISTORY), 3)
+    assert [len(part) for part in parts] == [3, 3, 1]
+    for part in parts:
+        run(billing, rates.import_ecb, ADA, part)
+    assert take_in(billing) == Imported(days=3, added=0, changed=0, same=7)
 
 
 def test_one_file_at_once_is_there_once(billing):

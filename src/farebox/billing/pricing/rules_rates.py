@@ -1,8 +1,6 @@
 """Which exchange rates are kept: own ones, and those of the European Central Bank's file."""
 
 import re
-from collections.abc import Iterable, Mapping
-from datetime import date
 from typing import Final
 
 import msgspec
@@ -17,7 +15,9 @@ MOST_DAYS: Final = 7
 _CODE: Final = re.compile(r"[A-Z]{3}")
 _MOST_WHOLE: Final = 12
 _MOST_PLACES: Final = 12
-Key = tuple[str, str, date]
+Key = tuple[str, str]
+File = dict[Key, str]
+"""The rates of the bank's file, as decimal strings: by currency and day (ISO 8601), for a euro."""
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,40 +46,38 @@ def check_rate(rate: DayRate) -> None:
         raise ValueRefused(f"a rate has at most {_MOST_PLACES} decimal places")
 
 
-def read_file(text: str) -> dict[Key, DayRate]:
+def read_file(text: str) -> File:
     """Return the rates of the bank's file; refuses (`rate_unknown`) another file, whole.
 
     Refused are a file without a rate, one with a day twice, and one with a rate that is none.
     """
-    found: dict[Key, DayRate] = {}
+    found: File = {}
     for rate in read_ecb(text):
         try:
             check_rate(rate)
         except ValueRefused as error:
             raise RateUnknown(f"{rate.day} {rate.quote}: {error.detail}") from error
-        if found.setdefault(key_of(rate), rate) is not rate:
+        key = rate.quote, rate.day.isoformat()
+        if key in found:
             raise RateUnknown(f"the file has {rate.quote} of {rate.day} twice")
+        found[key] = f"{rate.rate:f}"
     if not found:
         raise RateUnknown("the file has no rate")
     return found
 
 
-def key_of(rate: DayRate) -> Key:
-    """Return what of a rate there is once."""
-    return rate.base, rate.quote, rate.day
+def parts_of(file: File, most: int) -> list[File]:
+    """Return a file in parts of so many rates at most, the oldest days first."""
+    rates = sorted(file.items(), key=lambda each: (each[0][1], each[0][0]))
+    return [dict(rates[start : start + most]) for start in range(0, len(rates), most)]
 
 
-def differences(
-    new: Mapping[Key, DayRate], old: Iterable[DayRate]
-) -> tuple[list[DayRate], Imported]:
+def differences(new: File, old: File) -> tuple[list[tuple[Key, str]], Imported]:
     """Return the rates to write, in one order, and what an import does."""
-    known = {key_of(rate): rate for rate in old}
-    wanted = [
-        new[key] for key in sorted(new) if key not in known or known[key].rate != new[key].rate
-    ]
-    changed = sum(key_of(rate) in known for rate in wanted)
+    wanted = sorted((key, rate) for key, rate in new.items() if old.get(key) != rate)
+    changed = sum(key in old for key, _ in wanted)
     return wanted, Imported(
-        days=len({rate.day for rate in new.values()}),
+        days=len({day for _, day in new}),
         added=len(wanted) - changed,
         changed=changed,
         same=len(new) - len(wanted),

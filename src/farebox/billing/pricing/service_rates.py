@@ -18,12 +18,13 @@ from farebox.billing.pricing.rules_currency import convert as _convert
 from farebox.billing.pricing.rules_rates import (
     MOST_DAYS,
     OWN,
+    File,
     Imported,
     check_rate,
     differences,
     read_file,
 )
-from farebox.kernel.refusals import ValueRefused
+from farebox.kernel.refusals import TryAgain, ValueRefused
 from farebox.kernel.rounding import Rounding
 from farebox.platform.model import Actor, Page
 from farebox.platform.rules import checked_limit, page_of
@@ -63,23 +64,29 @@ def remove_rate(tx: Tx, actor: Actor, *, base: str, quote: str, day: date) -> No
     record(tx, actor, "exchange_rate.removed", f"exchange_rate:{base}-{quote}", before=_facts(old))
 
 
-def import_ecb(tx: Tx, actor: Actor, text: str) -> Imported:
-    """Take in the bank's file (CSV, one day or its whole history), whole or not at all.
+def read_ecb_file(text: str) -> File:
+    """Read the bank's file (CSV), before a transaction is open.
 
-    The same file again changes nothing; a rate that the bank has corrected is corrected. Refuses
-    (`rate_unknown`) what is not such a file.
+    Its whole history has 300,000 rates, which take seconds to read. Refuses (`rate_unknown`) what
+    is not such a file.
     """
-    new = read_file(text)
-    days = [rate.day for rate in new.values()]
-    within = _rate.c.day.between(min(days).isoformat(), max(days).isoformat())
-    rows = tx.run(sa.select(_rate).where(_rate.c.source == ECB, within))
-    wanted, done = differences(new, [store.rate_of(row) for row in rows])
-    insert = tx.insert_of(_rate)
-    write = insert.on_conflict_do_update(
-        index_elements=list(_KEY), set_={"rate": insert.excluded.rate}
-    )
-    for start in range(0, len(wanted), _AT_ONCE):
-        tx.run(write, [store.rate_row(rate) for rate in wanted[start : start + _AT_ONCE]])
+    return read_file(text)
+
+
+def import_ecb(tx: Tx, actor: Actor, file: File) -> Imported:
+    """Take in the bank's file, whole or not at all.
+
+    The same file again changes nothing; a rate that the bank has corrected is corrected.
+    """
+    days = [day for _, day in file]
+    within = _rate.c.day.between(min(days), max(days))
+    known = sa.select(_rate.c.quote, _rate.c.day, _rate.c.rate)
+    rows = tx.run(known.where(_rate.c.base == _PIVOT, _rate.c.source == ECB, within))
+    held = {(row.quote, row.day): row.rate for row in rows}
+    wanted, done = differences(file, held)
+    _write(tx, [(key, rate) for key, rate in wanted if key not in held])
+    changed = [(_PIVOT, *key, ECB, rate) for key, rate in wanted if key in held]
+    tx.update_many(_rate, ("rate",), changed, key=_KEY)
     if wanted:
         record(tx, actor, "exchange_rate.imported", "exchange_rate:ECB", after=done)
     return done
@@ -145,6 +152,17 @@ def convert(
     """
     rates = rates_for(tx, base, quote, day)
     return _convert(amount, base, quote, day=day, rates=rates, rounding=rounding)
+
+
+def _write(tx: Tx, new: list[tuple[tuple[str, str], str]]) -> None:
+    try:
+        for start in range(0, len(new), _AT_ONCE):
+            some = new[start : start + _AT_ONCE]
+            rows = [(_PIVOT, quote, day, ECB, rate) for (quote, day), rate in some]
+            tx.insert_many(_rate, (*_KEY, "rate"), rows)
+    except sa.exc.IntegrityError as error:
+        # Somebody else takes the same file in: look again at what is there.
+        raise TryAgain from error
 
 
 def _here(base: str, quote: str, day: date) -> tuple[sa.ColumnElement[bool], ...]:

@@ -37,6 +37,7 @@ from farebox.http.routes import (
     payouts,
     plans,
     plans_catalog,
+    prices,
     prepaid,
     prices,
     products,

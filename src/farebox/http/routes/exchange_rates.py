@@ -24,7 +24,6 @@ from farebox.storage import Tx
 
 TAGS = ["Exchange rates"]
 CSV: Final = "text/csv"
-LARGEST_FILE: Final = 8 * 1024 * 1024
 _PLACES: Final = 12
 _CURRENCY: Final = r"^[A-Z]{3}$"
 Rate = Annotated[
@@ -223,7 +222,6 @@ def remove_rate(
     tags=TAGS,
     status_code=200,
     sync_to_thread=True,
-    request_max_body_size=LARGEST_FILE,
     opt={**BILLING, "reads": {CSV: None}},
 )
 def import_rates(
@@ -231,7 +229,8 @@ def import_rates(
 ) -> ImportView:
     """Take in the European Central Bank's file, unpacked, whole or not at all.
 
-    `eurofxref.csv` of one day or `eurofxref-hist.csv`. The same file again changes nothing.
+    `eurofxref.csv` of one day or `eurofxref-hist-90d.csv`; for all that there ever was there is
+    `farebox rates`. The same file again changes nothing.
     """
     media_type, _ = request.content_type
     if media_type.lower() != CSV:
@@ -241,9 +240,10 @@ def import_rates(
     except UnicodeDecodeError as error:
         raise BodyMalformed("the file is not UTF-8") from error
     command = with_body(command, body)
+    file = service.read_ecb_file(text)
 
     def work(tx: Tx) -> ImportView:
-        done = service.import_ecb(tx, command.actor, text)
+        done = service.import_ecb(tx, command.actor, file)
         return ImportView(days=done.days, added=done.added, changed=done.changed, same=done.same)
 
     return command.answer(ImportView, work)
