@@ -37,7 +37,6 @@ from farebox.http.routes import (
     payouts,
     plans,
     plans_catalog,
-    prices,
     prepaid,
     prices,
     products,
