@@ -11,6 +11,7 @@ from farebox.billing.flows.begin_subscription import begin_subscription
 from farebox.billing.flows.change_rental import charge_change, note_rental, undo_failed_change
 from farebox.billing.flows.change_subscription import change_subscription
 from farebox.billing.flows.fill_low_buckets import fill_low_bucket
+from farebox.billing.flows.follow_consumer import follow_consumer
 from farebox.billing.flows.rate_usage import aggregate_usage
 from farebox.billing.flows.take_purchase import note_granted, take_purchase, undo_ungrantable
 from farebox.events.model import Event, source_of
@@ -56,4 +57,5 @@ HANDLERS: Final[Mapping[tuple[str, str], Handler]] = {
     **_of("subscription", begin_subscription, "created"),
     **_of("subscription", change_subscription, "change_requested"),
     **_of("usage", aggregate_usage, "aggregated"),
+    **_of("consumer", follow_consumer, "updated"),
 }
