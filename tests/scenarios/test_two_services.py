@@ -20,6 +20,7 @@ from farebox.platform.service_test_clock import follow_test_clock, read_test_clo
 from farebox.workers.retention import Retention
 from tests.api.conftest import rows_of
 from tests.support.commands import Farebox, answers, line_of, stop, until
+from tests.support.nats import NatsServer
 from tests.support.services import run
 
 ADMIN = "the-admin-of-the-two-services-0123456789"
@@ -99,6 +100,14 @@ def opened(urls, open_database_at):
         return database
 
     return open_billing
+
+
+@pytest.fixture
+def nats():
+    """Return a broker of the test's own, which may be killed."""
+    made = NatsServer()
+    yield made
+    made.close()
 
 
 def read(billing, find, *key):
@@ -301,3 +310,38 @@ def test_services_follow_each_other_over_http_where_neither_reaches_the_others_d
             until(lambda: decide(access, key)["allowed"], first)
             billing.end()
         access.end()
+
+
+def test_over_nats_whoever_is_killed_has_missed_and_doubled_nothing(farebox, opened, nats):
+    farebox.environment["FAREBOX_NATS_URL"] = nats.url
+    with farebox.started("serve", "--only", "access") as first:
+        access = Service(first)
+        with farebox.started("serve", "--only", "billing") as second:
+            _, key, mine = make_catalogue(access)
+            Service(second).kill()
+
+        # Neither billing nor the broker is there when access tells of this.
+        database = opened()
+        nats.kill()
+        access.post("/v1/products", {"code": "books", "name": "Books"})
+        nats.start()
+        with farebox.started("serve", "--only", "billing") as second:
+            billing = Service(second)
+            catches_up(access, database)
+            assert read(database, copies.find_product, "books").name == "Books"
+            tell(database, "payment.succeeded", mine)
+            until(lambda: decide(access, key)["allowed"], first)
+            access.kill()
+
+            # Nor is access when billing tells of this.
+            for type_ in ("payment.failed", "payment.succeeded", "payment.failed"):
+                tell(database, type_, mine)
+            with farebox.started("serve", "--only", "access") as third:
+                access = Service(third)
+                wanted = ["pending_payment", "active", "suspended", "active", "suspended"]
+                until(lambda: states_told(access, mine) == wanted, third)
+                catches_up(access, database)
+                assert decide(access, key)["code"] == "subscription_suspended"
+                access.end()
+            billing.end()
+    assert farebox.done("verify").endswith(" 0 faults\n")
