@@ -2,11 +2,12 @@
 
 import pytest
 
+from farebox.billing.customers.service import update_customer
 from farebox.billing.flows.begin_subscription import begin_subscription
 from farebox.billing.flows.renew_subscription import DueSchedules
 from farebox.kernel.clock import parse_time
 from tests.support.renewals import Renewals
-from tests.support.services import at_once, run
+from tests.support.services import ADA, at_once, run
 
 
 @pytest.fixture
@@ -276,6 +277,18 @@ def test_who_had_grace_is_billed_for_that_time(stage):
     stage.card()
     stage.live("2027-04-09")
     assert [start for start, _, _, _ in stage.bills(one)][-1] == "2027-03-31"
+
+
+def test_a_customers_own_time_to_pay_goes_before_that_of_the_plan(stage):
+    stage.terms(due_days=2)
+    stage.card()
+    one = stage.subscribe()
+    run(stage.billing, update_customer, ADA, "con_1", due_days=30)
+    stage.forget_cards()
+    stage.live("2027-02-28", "2027-03-29T23:59")
+    assert stage.state(one) == "active"
+    stage.live("2027-03-30")
+    assert stage.state(one) == "past_due"
 
 
 def test_a_transfer_that_does_not_come_is_late_after_its_days(stage):

@@ -201,6 +201,17 @@ def test_the_price_that_was_agreed_stays_when_the_price_list_changes(stage):
     assert [total for _, _, total, _ in stage.bills(other)] == [9900]
 
 
+@pytest.mark.parametrize(
+    ("proration", "back"), [("seconds", 532), ("days", 548), ("month_of_30", 533)]
+)
+def test_parts_are_counted_as_the_terms_say(stage, proration, back):
+    stage.terms(proration=proration)
+    one = stage.subscribe("basic")
+    stage.at("2027-03-15T12:00")
+    stage.wish(one, "plan", plan="pro")
+    assert notes(stage) == [back]
+
+
 # -- the end ---------------------------------------------------------------------------------------
 
 
@@ -326,6 +337,15 @@ def test_a_pause_in_arrears_bills_the_month_in_which_it_began(stage):
     assert stage.bills(one) == [("2027-03-01", "2027-04-01", 3100, "paid")]
     stage.live("2027-07-15")
     assert stage.bills(one)[1][:2] == ("2027-06-15", "2027-07-15")
+
+
+def test_what_waits_for_a_payment_is_not_paused(stage):
+    one = stage.subscribe("basic")
+    stage.card("sandbox_pending")
+    stage.live("2027-04-01")
+    stage.wish(one, "pause")
+    assert stage.state(one) == "active"
+    assert stage.told(one)[-1].data["reason"] == "payment_under_way"
 
 
 def test_what_is_late_is_not_paused(stage):

@@ -10,6 +10,7 @@ import msgspec
 
 from farebox.billing.copies.service import find_plan
 from farebox.billing.customers.model import Customer
+from farebox.billing.customers.service import read_customer
 from farebox.billing.invoices.model import (
     Invoice,
     InvoiceLine,
@@ -23,7 +24,7 @@ from farebox.billing.pricing.model_prices import Price, PriceUnknown
 from farebox.billing.pricing.rules_proration import prorate, share
 from farebox.billing.pricing.service_prices import find_price, price_for, prices_of, use_price
 from farebox.billing.pricing.service_quotes import line_of
-from farebox.billing.schedules.model import Charge, Proration, Schedule
+from farebox.billing.schedules.model import Charge, PaymentTerms, Proration, Schedule
 from farebox.billing.schedules.rules import with_invoice
 from farebox.billing.schedules.service import (
     charges_of_invoice,
@@ -89,6 +90,13 @@ def fee_of(price: Price) -> int:
     return line_of(price, name=LINE).amount
 
 
+def terms_of(tx: Tx, one: Schedule) -> PaymentTerms:
+    """Return how a subscription is collected; a customer's own time to pay goes before others."""
+    terms = terms_for(tx, one.plan)
+    own = read_customer(tx, one.customer).due_days
+    return terms if own is None else msgspec.structs.replace(terms, due_days=own)
+
+
 # -- invoices --------------------------------------------------------------------------------------
 
 
@@ -117,7 +125,7 @@ def draft_of_plan(
         customer=one.customer,
         currency=one.currency,
         lines=lines,
-        due_days=terms_for(tx, one.plan).due_days,
+        due_days=terms_of(tx, one).due_days,
         key=f"{one.subscription}:{one.version}:{period[0]}",
         period=period,
         subscription=one.subscription,
@@ -186,7 +194,7 @@ def part_of_fee(
 def wait_for(tx: Tx, one: Schedule, invoice: Invoice) -> Schedule:
     """Return a schedule that waits for an invoice, whose payment is opened."""
     open_payment(tx, one, invoice, key=f"{invoice.id}:0")
-    return with_invoice(one, invoice.id, terms_for(tx, one.plan), tx.now_us)
+    return with_invoice(one, invoice.id, terms_of(tx, one), tx.now_us)
 
 
 def open_payment(

@@ -137,8 +137,11 @@ def _cancel_now(tx: Tx, one: Schedule) -> Changed:
 
 def pause(tx: Tx, one: Schedule) -> Schedule:
     """Bill no further period until the subscription is resumed; what is paid is used up."""
-    if one.state != "active" or one.change_invoice is not None:
-        decline(tx, one, "pause", "payment_under_way" if one.change_invoice else one.state)
+    if one.state != "active":
+        decline(tx, one, "pause", one.state)
+        return one
+    if one.invoice is not None or one.change_invoice is not None:
+        decline(tx, one, "pause", "payment_under_way")
         return one
     paused = without_change(msgspec.structs.replace(one, state="paused", paused_at=tx.now_us))
     tell(tx, paused, "subscription.changed", change="pause")

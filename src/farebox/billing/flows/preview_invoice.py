@@ -6,7 +6,7 @@ taken back. Usage that is not final yet is what access told last in a snapshot.
 
 import msgspec
 
-from farebox.billing.flows.bill_subscription import line_of_stretch
+from farebox.billing.flows.bill_subscription import line_of_stretch, terms_of
 from farebox.billing.flows.change_plan import unbilled_since
 from farebox.billing.flows.looking import undone
 from farebox.billing.flows.rate_usage import NotRated, rate
@@ -15,7 +15,7 @@ from farebox.billing.invoices.model import Invoice, InvoiceLine
 from farebox.billing.invoices.service import draft
 from farebox.billing.schedules.model import NothingToPay, Schedule
 from farebox.billing.schedules.rules import bills_at, period_of
-from farebox.billing.schedules.service import lock_schedule, terms_for
+from farebox.billing.schedules.service import lock_schedule
 from farebox.billing.schedules.service_usage import totals_of, unbilled_of
 from farebox.storage import Database, Tx
 
@@ -81,7 +81,7 @@ def _drafted(tx: Tx, one: Schedule, lines: list[InvoiceLine], what: str) -> Invo
         customer=one.customer,
         currency=one.currency,
         lines=lines,
-        due_days=terms_for(tx, one.plan).due_days,
+        due_days=terms_of(tx, one).due_days,
         key=f"preview:{one.subscription}:{one.version}:{what}",
         subscription=one.subscription,
     )

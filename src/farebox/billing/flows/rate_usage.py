@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from farebox.billing.copies.model import ProductCopy
-from farebox.billing.flows.bill_subscription import open_payment, wait_for
+from farebox.billing.flows.bill_subscription import open_payment, terms_of, wait_for
 from farebox.billing.flows.dunning import paid_up
 from farebox.billing.flows.sold import Sold
 from farebox.billing.invoices.model import Invoice, InvoiceLine
@@ -33,7 +33,6 @@ from farebox.billing.schedules.rules import included
 from farebox.billing.schedules.service import (
     lock_schedule,
     schedules_of,
-    terms_for,
     write_schedule,
 )
 from farebox.billing.schedules.service_usage import (
@@ -368,7 +367,7 @@ def _draft(
         customer=of.customer,
         currency=parts[0].price.currency,
         lines=lines,
-        due_days=terms_for(tx, of.plan).due_days,
+        due_days=terms_of(tx, of).due_days,
         key=f"usage:{of.customer}:{first}:{tx.now_us}",
         period=(first, last),
         subscription=of.subscription,
