@@ -22,6 +22,7 @@ from farebox.http.routes.payments import (
     with_times,
 )
 from farebox.http.wire import Amount, Body, IdFilter, Limit, Page, TextCursor, Time, View
+from farebox.ledger.service import digest_of
 from farebox.platform.service_audit import record
 from farebox.storage import Tx
 
@@ -104,7 +105,8 @@ def refund_payment(
     payment: FromPath[str], data: JSONBody[AskForRefund], command: NamedDependency[Command]
 ) -> RefundView:
     """Give a payment back, in whole or in part; an order is given back by its own refund."""
-    key = f"{command.principal.id}:{command.key}"
+    # A key of this route is longer than one of ours may be.
+    key = f"hand:{digest_of(command.principal.id, command.key or '').hex()}"
 
     def work(tx: Tx) -> RefundView:
         return show_refund(refund_by_hand(tx, command.actor, payment, data.amount, key=key))
