@@ -12,6 +12,7 @@ from farebox.billing.invoices.model import (
     CreditNoteUnknown,
     InvoiceKeyReused,
     InvoiceNotIssued,
+    InvoiceTermsRefused,
     TransitionRefused,
 )
 from farebox.billing.invoices.service import history_of, read_invoice
@@ -111,10 +112,10 @@ BAD = [
     ({"lines": [(1, 10_001)]}, NoteRefused),
     ({"lines": [(9, 1)]}, NoteRefused),
     ({"lines": [(1, 0)]}, NoteRefused),
-    ({"lines": [(1, 1), (1, 1)]}, ValueRefused),
-    ({"lines": [(1, 1)], "amount": 1}, ValueRefused),
-    ({"amount": 0}, ValueRefused),
-    ({"amount": 10_001}, ValueRefused),
+    ({"lines": [(1, 1), (1, 1)]}, InvoiceTermsRefused),
+    ({"lines": [(1, 1)], "amount": 1}, InvoiceTermsRefused),
+    ({"amount": 0}, NoteRefused),
+    ({"amount": 10_001}, NoteRefused),
     ({"reason": ""}, ValueRefused),
 ]
 

@@ -14,6 +14,7 @@ from farebox.billing.invoices.model import (
     InvoiceIssued,
     InvoiceKeyReused,
     InvoicePriced,
+    InvoiceTermsRefused,
     InvoiceUnknown,
     SellerMissing,
     Series,
@@ -30,6 +31,7 @@ from farebox.platform.service_audit import list_audit
 from tests.support.invoicing import (
     DAY_US,
     SELLER,
+    VAT,
     a_customer,
     a_draft,
     a_line,
@@ -91,7 +93,7 @@ BAD = [
     ({"customer": "con_nobody"}, CustomerUnknown),
     ({"due_days": -1}, ValueRefused),
     ({"due_days": 367}, ValueRefused),
-    ({"period": (5, 5)}, ValueRefused),
+    ({"period": (5, 5)}, InvoiceTermsRefused),
     ({"series": "no_such"}, SeriesUnknown),
     ({"series": "credit_notes"}, ValueRefused),
 ]
@@ -108,14 +110,15 @@ def test_a_draft_that_cannot_be_is_refused_and_changes_nothing(billing, bad, ref
     "line",
     [
         a_line(2**53),
-        a_line(1, description=" "),
+        a_line(1, description=""),
         a_line(1, description="x" * 513),
         a_line(1, period_start=1),
         a_line(1, period_start=9, period_end=9),
+        a_line(1, rates=VAT + VAT),
     ],
 )
 def test_a_line_that_no_document_shows_is_refused(billing, line):
-    with pytest.raises(ValueRefused):
+    with pytest.raises((ValueRefused, InvoiceTermsRefused)):
         run(billing, a_draft, line)
 
 

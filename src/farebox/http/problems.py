@@ -106,6 +106,7 @@ STATUS: Final[Mapping[str, int]] = {
     "invoice_issued": 409,
     "invoice_not_issued": 409,
     "invoice_empty": 409,
+    "invoice_terms_refused": 409,
     "invoice_below_zero": 409,
     "invoice_paid_already": 409,
     "invoice_priced": 409,

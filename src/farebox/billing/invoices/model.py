@@ -324,6 +324,12 @@ class InvoiceEmpty(Refusal):
     code = "invoice_empty"
 
 
+class InvoiceTermsRefused(Refusal):
+    """What is asked for does not go together."""
+
+    code = "invoice_terms_refused"
+
+
 class InvoiceBelowZero(Refusal):
     """An invoice does not come to less than nothing; what is given back is a credit note."""
 

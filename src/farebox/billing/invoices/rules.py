@@ -29,6 +29,7 @@ from farebox.billing.invoices.model import (
     MOST_LINES,
     InvoiceLine,
     InvoiceState,
+    InvoiceTermsRefused,
     IssuedLine,
     Step,
     TaxPart,
@@ -36,6 +37,7 @@ from farebox.billing.invoices.model import (
 )
 from farebox.billing.pricing.model_money import (
     Discount,
+    Rate,
     Tax,
 )
 from farebox.billing.pricing.model_quotes import QuoteLine
@@ -96,19 +98,32 @@ def checked_lines(lines: Sequence[InvoiceLine]) -> None:
     if len(lines) > MOST_LINES:
         raise ValueRefused(f"an invoice has at most {MOST_LINES} lines")
     for line in lines:
-        if not 1 <= len(line.description.strip()) <= LONGEST_TEXT:
+        if not 1 <= len(line.description) <= LONGEST_TEXT:
             raise ValueRefused(f"a description has 1 to {LONGEST_TEXT} characters")
         if type(line.amount) is not int or abs(line.amount) > MAX_AMOUNT:
             raise ValueRefused(f"an amount is a whole number of at most {MAX_AMOUNT}")
         check_period(line.period_start, line.period_end)
+    _check_rates(lines)
+
+
+def _check_rates(lines: Sequence[InvoiceLine]) -> None:
+    """Refuse (`invoice_terms_refused`) two rates of one code, on a line or over all of them."""
+    known: dict[str, Rate] = {}
+    for line in lines:
+        rates = line.rates or ()
+        if len({rate.code for rate in rates}) != len(rates):
+            raise InvoiceTermsRefused("a line has each tax once")
+        for rate in rates:
+            if known.setdefault(rate.code, rate) != rate:
+                raise InvoiceTermsRefused(f"the tax {rate.code} has one percentage")
 
 
 def check_period(start: int | None, end: int | None) -> None:
-    """Refuse (`value_invalid`) half a period, and one that ends before it begins."""
+    """Refuse (`invoice_terms_refused`) half a period, and one that ends before it begins."""
     if (start is None) != (end is None):
-        raise ValueRefused("a period has a start and an end")
+        raise InvoiceTermsRefused("a period has a start and an end")
     if start is not None and end is not None and not 0 <= start < end <= LAST_US:
-        raise ValueRefused("a period ends after it begins")
+        raise InvoiceTermsRefused("a period ends after it begins")
 
 
 def checked_due_days(days: int) -> int:

@@ -27,11 +27,18 @@ from farebox.billing.invoices.model import (
     CreditNote,
     Invoice,
     InvoicePayment,
+    InvoiceTermsRefused,
     IssuedLine,
     TaxPart,
 )
-from farebox.billing.pricing.model_money import Billed, BilledLine, Note, NoteItem, Rate
-from farebox.kernel.refusals import ValueRefused
+from farebox.billing.pricing.model_money import (
+    Billed,
+    BilledLine,
+    Note,
+    NoteItem,
+    NoteRefused,
+    Rate,
+)
 from farebox.kernel.rounding import allocate
 from farebox.platform.rules import checked_text
 
@@ -67,12 +74,13 @@ def items_of(
     """Return what a note credits: the lines named, an amount over all, or all that is left.
 
     An amount is before discounts, shared out by what is left of each line. Refuses
-    (`value_invalid`) both at once, and a line named twice.
+    (`invoice_terms_refused`) both at once and a line named twice, and (`credit_exceeds_invoice`) an
+    amount beyond what is left.
     """
     if lines and amount is not None:
-        raise ValueRefused("a note credits either lines or an amount")
+        raise InvoiceTermsRefused("a note credits either lines or an amount")
     if len({each.line for each in lines}) != len(lines):
-        raise ValueRefused("a note credits each line once")
+        raise InvoiceTermsRefused("a note credits each line once")
     if lines:
         return [NoteItem(line=str(each.line), amount=each.amount) for each in lines]
     left = {str(each.line): each.sold.amount for each in invoice.lines if each.sold.amount > 0}
@@ -82,7 +90,7 @@ def items_of(
     shares = list(left.values())
     if amount is not None:
         if type(amount) is not int or not 1 <= amount <= sum(shares):
-            raise ValueRefused(f"an amount is from 1 to what is left, {sum(shares)}")
+            raise NoteRefused(f"an amount is from 1 to what is left, {sum(shares)}")
         shares = allocate(amount, shares)
     pairs = zip(left, shares, strict=True)
     return [NoteItem(line=line, amount=share) for line, share in pairs if share]

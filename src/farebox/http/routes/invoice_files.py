@@ -16,8 +16,8 @@ from farebox.http.routes.credit_notes import TAGS as NOTE_TAGS
 from farebox.http.routes.invoice_forms import Language
 from farebox.http.routes.invoices import PATH, TAGS, invoice_for
 
-PDF: Final[dict[str, Any]] = {**BILLING, "answers": "application/pdf"}
-XML: Final[dict[str, Any]] = {**BILLING, "answers": "application/xml"}
+PDF: Final[dict[str, Any]] = {**BILLING, "answers": "application/pdf", "problems": (409,)}
+XML: Final[dict[str, Any]] = {**BILLING, "answers": "application/xml", "problems": (409,)}
 InLanguage = Annotated[
     Language | None, QueryParameter(name="language", description="The document's own without it")
 ]

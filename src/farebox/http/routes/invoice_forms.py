@@ -23,7 +23,6 @@ from farebox.billing.invoices.model import (
 from farebox.billing.pricing.model_money import Rate
 from farebox.contracts.decisions import LARGEST_QUANTITY
 from farebox.http.wire import ONE_LINE, Body, Id, Time, View, read_time, show_end, show_time
-from farebox.kernel.refusals import ValueRefused
 
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
 Signed = Annotated[int, Meta(ge=-LARGEST_QUANTITY, le=LARGEST_QUANTITY)]
@@ -35,6 +34,15 @@ TaxCode = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[!-~]+$")]
 Said = Annotated[str, Meta(min_length=1, max_length=LONGEST_TEXT, pattern=ONE_LINE)]
 Unit = Annotated[str, Meta(min_length=1, max_length=32, pattern=ONE_LINE)]
 Language = Literal["en", "ru"]
+
+
+Quantity = Annotated[
+    str,
+    Meta(
+        pattern=r"^(?=[0-9.]*[1-9])(0|[1-9][0-9]{0,14})(\.[0-9]{1,12})?$",
+        description="A decimal above 0",
+    ),
+]
 
 
 class LineRate(Body, frozen=True):
@@ -53,7 +61,7 @@ class NewLine(Body, frozen=True):
     plan: Id | None = None
     item: Id | None = None
     unit_price: Figure | None = None
-    quantity: Figure = "1"
+    quantity: Quantity = "1"
     unit: Unit | None = None
     period_start: Time | None = None
     period_end: Time | None = None
@@ -224,9 +232,7 @@ class CreditView(View, frozen=True):
 
 
 def line_of(new: NewLine) -> InvoiceLine:
-    """Return a line that was asked for; refuses (`value_invalid`) a quantity of nothing."""
-    if not Decimal(new.quantity):
-        raise ValueRefused("a line is of more than nothing")
+    """Return a line that was asked for."""
     return InvoiceLine(
         description=new.description,
         amount=new.amount,

@@ -16,6 +16,7 @@ from farebox.billing.invoices.model import (
     LONGEST_DUE_DAYS,
     Invoice,
     InvoiceState,
+    InvoiceTermsRefused,
     InvoiceUnknown,
 )
 from farebox.billing.invoices.service_credit import credits_of
@@ -41,7 +42,6 @@ from farebox.http.routes.invoice_forms import (
 from farebox.http.routes.purchases import own_of
 from farebox.http.wire import Body, Id, IdFilter, Limit, Page, TextCursor, Time, View, read_time
 from farebox.kernel.ids import record_id
-from farebox.kernel.refusals import ValueRefused
 from farebox.platform.service_audit import record
 from farebox.storage import Tx
 
@@ -146,7 +146,7 @@ def draft_invoice(data: JSONBody[NewInvoice], command: NamedDependency[Command])
     """Draft an invoice."""
     start, end = data.period_start, data.period_end
     if (start is None) != (end is None):
-        raise ValueRefused("a period has a start and an end")
+        raise InvoiceTermsRefused("a period has a start and an end")
     period = None if start is None or end is None else (read_time(start), read_time(end))
 
     def work(tx: Tx) -> InvoiceView:

@@ -178,7 +178,10 @@ def show_series(series: Series) -> SeriesView:
     )
 
 
-@get("/v1/seller", operation_id="readSeller", opt=BILLING, tags=TAGS, sync_to_thread=True)
+@get(
+    "/v1/seller", operation_id="readSeller", opt={**BILLING, "problems": (409,)}, tags=TAGS,
+    sync_to_thread=True,
+)  # fmt: skip
 def read_seller(desk: NamedDependency[Desk]) -> SellerView:
     """Read who sells, as documents that are issued now say it."""
     return desk.read(lambda tx: show_seller(settings.read_seller(tx)))
