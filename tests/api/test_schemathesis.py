@@ -53,6 +53,7 @@ def scene(admin, films, consumer, services, hear):
     return {
         **marketplace(admin, services.database, films, who),
         **wallet(admin, who),
+        **bills(admin, who),
         **priced(admin, films),
         "consumer": who,
         "holder": who,
@@ -112,6 +113,18 @@ def priced(admin: Api, code: str) -> dict[str, str]:
         "coupon": admin.post("/v1/coupons", {"code": "TENTH", "percent": "10"})["code"],
         "tax_rate": admin.post("/v1/tax-rates", rate)["id"],
     }
+
+
+def bills(admin: Api, who: str) -> dict[str, str]:
+    """A seller, an issued invoice of a customer, and a credit note of it."""
+    admin.put("/v1/seller", {"name": "Films", "country": "DE", "tax_number": "DE136695976"})
+    rates = [{"code": "vat", "percent": "20"}]
+    line = {"description": "Films", "amount": 900, "rates": rates}
+    draft = admin.post("/v1/invoices", {"customer": who, "currency": "RUB", "lines": [line]})
+    invoice = admin.post(f"/v1/invoices/{draft['id']}/issue")["id"]
+    credited = {"reason": "late", "amount": 100}
+    note = admin.post(f"/v1/invoices/{invoice}/credit-notes", credited)["id"]
+    return {"invoice": invoice, "note": note, "series": "invoices"}
 
 
 def whole(value: Any) -> Any:
