@@ -8,10 +8,11 @@ access's, so that the routes of money work; `hear` lets billing hear what access
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import pytest
+from litestar.handlers import HTTPRouteHandler
 from litestar.testing import TestClient
 
 from farebox.access.catalog.service import ensure_product
@@ -25,6 +26,7 @@ from farebox.http.app import App, create_app
 from farebox.http.auth import Lookup
 from farebox.http.deps import Services
 from farebox.http.metrics import Metrics
+from farebox.http.routes import HANDLERS
 from farebox.kernel.clock import ManualClock
 from farebox.ledger.batch import Lane
 from farebox.ledger.service import Ledger
@@ -129,8 +131,8 @@ class Api:
         return response.json() if response.content else None
 
 
-def app_over_nothing() -> App:
-    """Return an app with no services behind it."""
+def app_over_nothing(handlers: Sequence[HTTPRouteHandler] = HANDLERS) -> App:
+    """Return an app with no services behind it: both services' routes, unless some are named."""
     nothing: Any = None
     return create_app(
         Services(
@@ -142,7 +144,8 @@ def app_over_nothing() -> App:
             issuer="https://farebox.test",
             metrics=Metrics(),
             test_clock=True,
-        )
+        ),
+        handlers,
     )
 
 

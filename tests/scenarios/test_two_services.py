@@ -4,12 +4,6 @@ Either is killed (`kill -9`, its children too) while the other goes on; whatever
 is there once, when it is back.
 """
 
-import os
-import signal
-import socket
-
-import httpx2
-import psutil  # type: ignore[import-untyped]
 import pytest
 
 from farebox.billing.copies import service as copies
@@ -19,55 +13,16 @@ from farebox.kernel.clock import SystemClock
 from farebox.platform.service_test_clock import follow_test_clock, read_test_clock
 from farebox.workers.retention import Retention
 from tests.api.conftest import rows_of
-from tests.support.commands import Farebox, answers, line_of, stop, until
+from tests.support.commands import Farebox, until
 from tests.support.nats import NatsServer
+from tests.support.served import ADMIN, Service, free_port
 from tests.support.services import run
 
-ADMIN = "the-admin-of-the-two-services-0123456789"
 HELD = (
     "product_copy", "plan_copy", "plan_version_copy", "item_copy", "consumer_copy", "group_copy",
     "subscription_copy",
 )  # fmt: skip
 A_DAY_S = 86_400
-
-
-class Service:
-    """A running service, and calls to it."""
-
-    def __init__(self, process):
-        self.process = process
-        self.url = line_of(process, r"^Farebox listens on (http\S+)$")[1]
-        until(lambda: answers(f"{self.url}/readyz"), process)
-        self._client = httpx2.Client(base_url=self.url, trust_env=False, verify=False, timeout=20)
-        self._calls = 0
-
-    def post(self, path, body=None, *, key=ADMIN):
-        self._calls += 1
-        headers = {"X-API-Key": key, "Idempotency-Key": f"{self.url}-{self._calls}"}
-        answer = self._client.post(path, json=body, headers=headers)
-        assert answer.is_success, answer.text
-        return answer.json()
-
-    def get(self, path, *, key=ADMIN, **params):
-        answer = self._client.get(path, params=params, headers={"X-API-Key": key})
-        assert answer.is_success, answer.text
-        return answer.json()
-
-    def delete(self, path):
-        answer = self._client.delete(path, headers={"X-API-Key": ADMIN})
-        assert answer.is_success, answer.text
-
-    def kill(self):
-        """End every process of the service at once, as a power cut would."""
-        family = psutil.Process(self.process.pid)
-        for one in (family, *family.children(recursive=True)):
-            os.kill(one.pid, signal.SIGKILL)
-        self._client.close()
-        self.process.wait()
-
-    def end(self):
-        self._client.close()
-        assert stop(self.process, signal.SIGTERM)[0] == 0
 
 
 @pytest.fixture
@@ -182,12 +137,6 @@ def states_told(access, subscription):
         for event in events
         if event["subject"] == subscription and event["type"] in wanted
     ]
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_billing_is_killed_and_has_missed_and_doubled_nothing_when_it_is_back(

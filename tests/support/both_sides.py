@@ -41,7 +41,7 @@ ITEM: Final = {
     "offers": [{"code": "forever", "kind": "purchase", "capacity": 2}],
 }
 MONTHLY: Final = {"unit": "month", "count": 1}
-PRICES: Final = (
+PRICES: Final[tuple[tuple[str, str, dict[str, Any], dict[str, Any]], ...]] = (
     ("plan", "pro", {"charge": {"model": "flat", "amount": "99.00"}}, {"recurring": MONTHLY}),
     ("plan", "basic", {"charge": {"model": "flat", "amount": "9.00"}}, {"recurring": MONTHLY}),
     ("item", NODE, {"charge": {"model": "flat", "amount": "49.99"}}, {}),

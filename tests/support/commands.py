@@ -88,9 +88,9 @@ class Farebox:
                 process.kill()
 
 
-def until(is_true: Callable[[], bool], process: Process) -> None:
+def until(is_true: Callable[[], bool], process: Process, *, patience_s: float = PATIENCE_S) -> None:
     """Ask again until something is true; a process that ends meanwhile is a failure."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + patience_s
     while not is_true():
         assert time.monotonic() < deadline, "it did not become true"
         try:
