@@ -97,7 +97,10 @@ def wallet(admin: Api, who: str) -> dict[str, str]:
     admin.put(f"{path}/wallets/RUB/automatic-top-up", terms)
     admin.put(f"{path}/wallets/RUB/low-level", {"level": 10})
     asked = admin.post(f"{path}/wallets/RUB/top-ups", {"amount": 100})
+    kept = {"gateway": "sandbox", "token": "sandbox_ok"}
+    method = admin.post(f"{path}/payment-methods", kept)["id"]
     return {
+        "payment": asked["payment"], "method": method, "gateway": "sandbox",
         "customer": who, "currency": "RUB", "top_up": asked["id"], "number": "DE136695976",
         "zone": "Europe/Moscow", "email": "ada@example.org", "invoice_email": "ada@example.org",
     }  # fmt: skip
