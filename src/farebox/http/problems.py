@@ -36,7 +36,7 @@ STATUS: Final[Mapping[str, int]] = {
     "position_invalid": 422,
     "payment_terms_invalid": 422,
     "event_invalid": 422,
-    "snapshot_kind_unknown": 422,
+    "snapshot_kind_unknown": 404,
     "value_invalid": 422,
     "order_event_refused": 422,
     "webhook_address_refused": 422,

@@ -90,7 +90,7 @@ def read_event_position(desk: NamedDependency[Desk], moment: At) -> EventPositio
 @get(
     "/v1/events/snapshot",
     operation_id="readSnapshot",
-    opt={"answers": "application/x-ndjson"},
+    opt={"answers": "application/x-ndjson", "problems": (404,)},
     tags=TAGS,
     media_type="application/x-ndjson",
     sync_to_thread=True,
