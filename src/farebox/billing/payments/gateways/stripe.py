@@ -72,7 +72,7 @@ class Stripe:
         secret: str | None,
         return_url: str | None = None,
         url: str | None = None,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: int = TIMEOUT_S,
     ) -> None:
         # requests is named, so that the SDK does not choose by what else is installed.
         self._http = stripe.RequestsClient(timeout=timeout_s)

@@ -114,7 +114,7 @@ class Yookassa:
         *,
         return_url: str | None = None,
         url: str = URL,
-        timeout_s: float = TIMEOUT_S,
+        timeout_s: int = TIMEOUT_S,
     ) -> None:
         self._url = url
         self._return_url = return_url
