@@ -18,6 +18,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 from litestar.openapi.spec import Components, Reference, SecurityScheme
+from litestar.params import QueryParameter
 from litestar.routes import HTTPRoute
 
 from farebox.contracts.problems import PROBLEM_MEDIA_TYPE, Problem
@@ -145,6 +146,8 @@ def _complete(
         operation["requestBody"] = {"required": True, "content": content}
     for parameter in operation.get("parameters", []):
         _complete_parameter(parameter)
+        if parameter["schema"].get("type") == "array":
+            parameter["schema"]["items"] = _items_of(handler, parameter["name"])
         if parameter["name"] == "Idempotency-Key" and handler.opt.get("moves_value"):
             parameter["required"] = True
     said = getdoc(getattr(handler.fn, "func", handler.fn)) or ""
@@ -163,6 +166,18 @@ def _complete_parameter(parameter: dict[str, Any]) -> None:
     for kind in schema.pop("oneOf", ()):
         if kind["type"] != "null":
             schema.update(kind)
+
+
+def _items_of(handler: HTTPRouteHandler, name: str) -> dict[str, Any]:
+    """Return the schema of a list parameter's items, of which the framework says the type alone."""
+    [annotation] = [
+        field.annotation
+        for place, field in handler.parsed_fn_signature.parameters.items()
+        if isinstance(field.kwarg_definition, QueryParameter)
+        and (field.kwarg_definition.name or place) == name
+    ]
+    [item] = get_args(_bare(annotation))
+    return msgspec.json.schema(item)
 
 
 def _responses(
