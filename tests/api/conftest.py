@@ -73,6 +73,14 @@ def services_over(
     looks.close()
 
 
+def tell_billing(database: Database, billing: Database) -> None:
+    """Let billing hear, and act on, all that access has told so far."""
+    inbox = Inbox(billing, handlers.HANDLERS, copies=handlers.COPIES)
+    reader = Reader(DatabaseLog(database, name="access", reader="billing"), inbox)
+    while reader.step() + inbox.step():
+        pass
+
+
 def operator_key(database: Database, *roles: Role) -> str:
     """Return the key of a new operator with these roles."""
     with database.write() as tx:
@@ -169,14 +177,7 @@ def services(
 @pytest.fixture
 def hear(database: Database, billing: Database) -> Callable[[], None]:
     """Return a function that lets billing hear, and act on, all that access has told so far."""
-    inbox = Inbox(billing, handlers.HANDLERS, copies=handlers.COPIES)
-    reader = Reader(DatabaseLog(database, name="access", reader="billing"), inbox)
-
-    def settle() -> None:
-        while reader.step() + inbox.step():
-            pass
-
-    return settle
+    return lambda: tell_billing(database, billing)
 
 
 @pytest.fixture(scope="session")

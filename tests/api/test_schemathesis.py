@@ -8,16 +8,32 @@ Each run makes the same few requests. `FAREBOX_SCHEMA_EXAMPLES=60` makes so many
 operation instead.
 """
 
+import contextlib
 import os
 import uuid
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from litestar.testing import TestClient
 
+from farebox.http.app import App
+from farebox.http.deps import Services
+from farebox.kernel.clock import ManualClock
 from farebox.storage import Database
-from tests.api.conftest import Api, app_over_nothing, rows_of
+from tests.api.conftest import (
+    Api,
+    Headers,
+    app_over_nothing,
+    bearer,
+    operator_key,
+    rows_of,
+    services_over,
+    tell_billing,
+)
+from tests.support.engines import BILLING, Engine
 from tests.support.order_desk import OrderDesk
 
 APP = app_over_nothing()
@@ -33,12 +49,71 @@ def lines_of_json(ctx: Any, value: Any) -> bytes:
 schema = schemathesis.openapi.from_asgi("/openapi.json", APP)
 
 
+class Stage(NamedTuple):
+    """Both databases with one of everything in them, and an admin's headers."""
+
+    database: Database
+    billing: Database
+    headers: Headers
+    scene: dict[str, str]
+
+
+class Furnished(NamedTuple):
+    """What every test begins with a copy of."""
+
+    urls: tuple[str, str]
+    headers: Headers
+    scene: dict[str, str]
+
+
+_furnished: dict[str, Furnished] = {}
+
+
+@contextlib.contextmanager
+def opened(engine: Engine, *urls: str) -> Iterator[Services]:
+    """Open access's and billing's databases for the app that Schemathesis calls."""
+    clock = ManualClock()
+    database = engine.open(urls[0], clock)
+    billing = engine.open(urls[1], clock, "billing")
+    with services_over(database, clock, billing) as services:
+        yield services
+    billing.close()
+    database.close()
+
+
+def furnish(engine: Engine, app: App) -> Furnished:
+    """Make the databases with one of everything once; it takes a second."""
+    urls = engine.migrated(), engine.migrated(BILLING)
+    with opened(engine, *urls) as services:
+        # Not the app of the tests: Schemathesis keeps the lifespan of its own.
+        app.state.services = services
+        headers = bearer(operator_key(services.database, "admin"))
+        with TestClient(app, raise_server_exceptions=False) as client:
+            scene = made_scene(Api(client, headers), services)
+    return Furnished(urls, headers, scene)
+
+
 @pytest.fixture
-def scene(admin, films, consumer, services, hear):
-    """One of everything: what a parameter or a field of this name may say."""
-    # Not the app that makes the scene: Schemathesis keeps the lifespan of its own.
-    APP.state.services = services
-    who, _ = consumer("Ada")
+def stage(engine: Engine, app: App) -> Iterator[Stage]:
+    """Return databases of this test's own, with one of everything in them."""
+    made = _furnished.get(engine.name)
+    if made is None:
+        made = _furnished[engine.name] = furnish(engine, app)
+    urls = [engine.copy(url) for url in made.urls]
+    with opened(engine, *urls) as services:
+        assert services.billing is not None
+        APP.state.services = services
+        yield Stage(services.database, services.billing, made.headers, made.scene)
+    for url in urls:
+        engine.drop(url)
+
+
+def made_scene(admin: Api, services: Services) -> dict[str, str]:
+    """Make one of everything: what a parameter or a field of this name may say."""
+    assert services.billing is not None
+    films = admin.post("/v1/products", {"code": "films", "name": "Films"})["code"]
+    who = admin.post("/v1/consumers", {"name": "Ada"})["id"]
+    admin.post(f"/v1/consumers/{who}/keys", {})
     group = admin.post("/v1/groups", {"name": "Family"})["id"]
     admin.put(f"/v1/groups/{group}/members/{who}")
     plan = admin.post(
@@ -49,7 +124,7 @@ def scene(admin, films, consumer, services, hear):
     admin.post(f"/v1/buckets/{plan['bucket']}/consume", use)
     operator = admin.post("/v1/operators", {"name": "Vera", "roles": ["viewer"]})["id"]
     hook = admin.post("/v1/webhooks", {"url": "https://hooks.example.org/farebox"})
-    hear()
+    tell_billing(services.database, services.billing)
     return {
         **marketplace(admin, services.database, films, who),
         **wallet(admin, who),
@@ -154,21 +229,39 @@ def place(case: Any, scene: dict[str, str]) -> None:
 
 
 class Rows:
-    """What stands in the tables, from one request to the next."""
+    """What stands in the tables, from one request to the next.
+
+    The tables are read only after something was written: most requests write nothing.
+    """
 
     def __init__(self, *databases: Database) -> None:
         self.databases = databases
-        self.known = [rows_of(each) for each in databases]
+        self._read()
+
+    def _read(self) -> None:
+        self.marks = [mark_of(each) for each in self.databases]
+        self.known = [rows_of(each) for each in self.databases]
 
     def changed(self) -> bool:
         """Tell whether anything has changed since the last time."""
-        before, self.known = self.known, [rows_of(each) for each in self.databases]
+        if [mark_of(each) for each in self.databases] == self.marks:
+            return False
+        before = self.known
+        self._read()
         return self.known != before
 
 
+def mark_of(database: Database) -> object:
+    """Return what is different after every write."""
+    if (mark := database.mark()) is not None:
+        return mark
+    with database.glance() as tx:
+        return tx.connection.exec_driver_sql("SELECT pg_current_wal_insert_lsn()").scalar_one()
+
+
 @pytest.fixture
-def rows(scene, database, billing):
-    return Rows(database, billing)
+def rows(stage: Stage) -> Rows:
+    return Rows(stage.database, stage.billing)
 
 
 @schema.parametrize()
@@ -178,10 +271,10 @@ def rows(scene, database, billing):
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-def test_the_api_is_what_it_says(case, admin, scene, rows):
+def test_the_api_is_what_it_says(case, stage, rows):
     if case.meta.generation.mode.is_positive:
-        place(case, scene)
-    response = case.call(headers=admin.headers)
+        place(case, stage.scene)
+    response = case.call(headers=stage.headers)
     case.validate_response(response)
     changed = rows.changed()
     if response.status_code >= 400:

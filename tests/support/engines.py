@@ -62,8 +62,8 @@ class Engine(ABC):
         """Remove a database, whoever is still connected."""
 
     @abstractmethod
-    def _copy(self, url: str) -> str:
-        """Copy a database that nobody is connected to."""
+    def copy(self, url: str) -> str:
+        """Copy a database that nobody is connected to, and return the copy's URL."""
 
     @abstractmethod
     def close(self) -> None:
@@ -80,7 +80,7 @@ class Engine(ABC):
             finally:
                 database.close()
             self._templates[wanted] = url
-        return self._copy(self._templates[wanted])
+        return self.copy(self._templates[wanted])
 
     def open(self, url: str, clock: Clock, name: str = "access") -> Database:
         """Open a database; several may be open on one URL, as several processes would be."""
@@ -106,7 +106,7 @@ class Sqlite(Engine):
         folder.mkdir()
         return f"sqlite:///{folder / 'access.db'}"
 
-    def _copy(self, url: str) -> str:
+    def copy(self, url: str) -> str:
         # The last connection to close writes the log into the file, so the file is all there is.
         source = self.path_of(url)
         assert not source.with_name(source.name + "-wal").exists()
@@ -163,7 +163,7 @@ class Postgresql(Engine):
         self.execute(f"CREATE DATABASE {name}")
         return self._url(name)
 
-    def _copy(self, url: str) -> str:
+    def copy(self, url: str) -> str:
         name = f"t{uuid.uuid4().hex[:12]}"
         template = self.name_of(url)
         self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY {self._strategy}")
