@@ -93,7 +93,7 @@ def test_rate_limits_of_strangers_keys_and_operators_are_none(admin, caller, ada
     who, own = ada
     assert own.call("GET", f"/v1/consumers/{who}/rate-limits").status_code == 403
     scoped = admin.call("POST", f"/v1/operators/{operator}/keys", json={"scopes": ["films"]})
-    assert (scoped.status_code, scoped.json()["code"]) == (422, "value_invalid")
+    assert (scoped.status_code, scoped.json()["code"]) == (422, "fields_invalid")
 
 
 def test_a_feature_is_asked_for_alone_or_with_a_product(admin, ada, films):

@@ -44,17 +44,25 @@ Scopes = Annotated[tuple[Scope, ...], Meta(max_length=MOST_SCOPES)]
 LONGEST_OVERLAP = 90 * 86_400
 
 
-class CreateKey(Body, frozen=True):
+class CreateOperatorKey(Body, frozen=True):
     """A key of its own making is generated; `key` brings one from elsewhere instead.
 
-    `scopes` are the codes of the products, features and items that a consumer's key is good for;
-    without any it is good for everything.
+    An operator has roles, so the key has no scopes.
     """
 
     label: Label = ""
     expires_at: Time | None = None
-    scopes: Scopes = ()
     key: Annotated[str, Meta(min_length=1, max_length=LONGEST_CREDENTIAL)] | None = None
+
+
+class CreateKey(CreateOperatorKey, frozen=True):
+    """A consumer's key is made, or brought along.
+
+    `scopes` are the codes of the products, features and items that it is good for; without any it
+    is good for everything.
+    """
+
+    scopes: Scopes = ()
 
 
 class RotateKey(Body, frozen=True):
@@ -116,9 +124,10 @@ def show_new_key(made: NewCredential | Credential) -> NewKeyView:
 
 
 def make_key(
-    tx: Tx, command: Command, data: CreateKey, *, kind: SubjectKind, subject: str
+    tx: Tx, command: Command, data: CreateOperatorKey, *, kind: SubjectKind, subject: str
 ) -> NewKeyView:
     """Make a key for somebody who exists, or take the one that was brought along."""
+    scopes = data.scopes if isinstance(data, CreateKey) else ()
     end = read_end(data.expires_at, now_us=tx.now_us)
     if data.key is None:
         made = service.create_credential(
@@ -128,7 +137,7 @@ def make_key(
             subject=subject,
             label=data.label,
             expires_at=end,
-            scopes=data.scopes,
+            scopes=scopes,
         )
         return show_new_key(made)
     brought = service.import_credential(
@@ -139,7 +148,7 @@ def make_key(
         key=data.key,
         label=data.label,
         expires_at=end,
-        scopes=data.scopes,
+        scopes=scopes,
     )
     return show_new_key(brought)
 
@@ -205,7 +214,7 @@ def list_keys_of_consumer(
     sync_to_thread=True,
 )
 def create_key_of_operator(
-    operator: FromPath[str], data: JSONBody[CreateKey], command: NamedDependency[Command]
+    operator: FromPath[str], data: JSONBody[CreateOperatorKey], command: NamedDependency[Command]
 ) -> NewKeyView:
     """Make a key for an operator."""
 
