@@ -237,7 +237,7 @@ def test_a_poisoned_message_is_a_dead_letter_after_three_tries_and_its_batch_is_
     school, queues, database
 ):
     """Topic, queue, processor, rights, updates; and after the fix the dead letter is sent again."""
-    [worker] = [one for one in queues.workers if one.name == "sqs:entitlement-queue"]
+    [worker] = [one for one in queues.receivers if one.name == "sqs:entitlement-queue"]
     aws: Aws = worker._aws
     make_queue(aws, "entitlement-updates", "others")
     show_again(aws, "entitlement-queue")
