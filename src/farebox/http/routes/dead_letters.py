@@ -38,7 +38,13 @@ def show_letter(letter: DeadLetter) -> DeadLetterView:
     )
 
 
-@get("/v1/dead-letters", operation_id="listDeadLetters", tags=TAGS, sync_to_thread=True)
+@get(
+    "/v1/dead-letters",
+    operation_id="listDeadLetters",
+    opt={"problems": (404,)},
+    tags=TAGS,
+    sync_to_thread=True,
+)
 def list_dead_letters(
     desk: NamedDependency[Desk], limit: Limit = 100, cursor: TextCursor = None
 ) -> Page[DeadLetterView]:
