@@ -131,6 +131,17 @@ def test_a_note_that_cannot_be_is_refused_and_changes_nothing(billing, bad, refu
     assert trial(billing) == before
 
 
+def test_of_an_invoice_that_was_credited_whole_nothing_more_is(billing):
+    found = issued(billing, a_line(10_000))
+    note(billing, found)
+    before = trial(billing)
+    for asked in ({}, {"amount": 1}):
+        with pytest.raises(NoteRefused):
+            note(billing, found, key="again", **asked)
+    assert len(run(billing, notes_of, found.id)) == 1
+    assert trial(billing) == before
+
+
 def test_nothing_is_credited_of_a_draft_or_of_what_was_voided_or_given_up(billing):
     with pytest.raises(InvoiceNotIssued):
         note(billing, run(billing, a_draft, a_line(100)))

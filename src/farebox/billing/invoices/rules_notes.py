@@ -75,7 +75,7 @@ def items_of(
 
     An amount is before discounts, shared out by what is left of each line. Refuses
     (`invoice_terms_refused`) both at once and a line named twice, and (`credit_exceeds_invoice`) an
-    amount beyond what is left.
+    amount beyond what is left, and a note when nothing is.
     """
     if lines and amount is not None:
         raise InvoiceTermsRefused("a note credits either lines or an amount")
@@ -93,7 +93,10 @@ def items_of(
             raise NoteRefused(f"an amount is from 1 to what is left, {sum(shares)}")
         shares = allocate(amount, shares)
     pairs = zip(left, shares, strict=True)
-    return [NoteItem(line=line, amount=share) for line, share in pairs if share]
+    found = [NoteItem(line=line, amount=share) for line, share in pairs if share]
+    if not found:
+        raise NoteRefused("nothing is left of the invoice")
+    return found
 
 
 def credited_lines(
