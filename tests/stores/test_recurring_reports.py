@@ -95,10 +95,9 @@ def test_a_part_of_a_period_stands_for_its_whole(story, billing):
     assert mrr(billing)["EUR"] == (3, 3, 15_500)
 
 
-def test_void_and_waiting_charges_count_nothing(story, billing):
+def test_void_charges_count_nothing(story, billing):
     story.subscribe("sub_v", "con_v")
     story.charge("sub_v", "2026-03-01", "2026-04-01", 9, state="void")
-    story.charge("sub_v", "2026-03-01", "2026-04-01", 9, state="waiting")
     assert mrr(billing)["EUR"] == (2, 2, 12_500)
 
 
