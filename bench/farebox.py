@@ -1,6 +1,7 @@
 """Farebox as it is served: the only place of the bench that knows how to start and furnish it."""
 
 import shutil
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
@@ -182,6 +183,17 @@ def grow(data: Path, *, operations: int, batch: int) -> None:
     buckets = _identities(data).buckets
     path = data / _DATABASE
     ledger_rows.grow(path, buckets=buckets, operations=operations, batch=batch, seed=1)
+
+
+def await_rollups(data: Path) -> None:
+    """Wait until the prepared journal is added up, which a server that has run has behind it."""
+    deadline = time.monotonic() + _READY_SECONDS
+    with sqlite3.connect(f"file:{data / _DATABASE}?mode=ro", uri=True) as connection:
+        behind = "SELECT (SELECT max(seq) FROM transfer) > (SELECT journal FROM usage_position)"
+        while connection.execute(behind).fetchone()[0]:
+            if time.monotonic() > deadline:
+                raise NotMeasured("the journal was not added up in time")
+            time.sleep(0.1)
 
 
 def copy(source: Path, target: Path) -> Path:

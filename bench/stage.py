@@ -70,6 +70,7 @@ class Stage:
         if self._farebox is None:
             path = farebox.copy(self.prepared(), self.folder("farebox"))
             self._farebox = self.exits.enter_context(farebox.serving(path))
+            farebox.await_rollups(path)
         return self._farebox
 
     def peers(self) -> list[Peer]:
