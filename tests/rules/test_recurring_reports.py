@@ -74,7 +74,7 @@ def test_a_stretch_stands_for_its_whole_period():
     [(0, 0, "0.0000"), (1, 3, "0.3333"), (2, 3, "0.6667"), (3, 3, "1.0000"), (0, 5, "0.0000")],
 )
 def test_a_share_is_shown_to_four_places(part, whole, shown):
-    assert share(part, whole) == shown
+    assert share(Fraction(part, whole or 1)) == shown
 
 
 def test_months_run_over_the_turn_of_the_year():

@@ -7,6 +7,7 @@ import pytest
 
 from farebox.billing.customers import store as customers
 from farebox.billing.customers.model import CustomerUnknown
+from farebox.billing.customers.service_payer import payer_of
 from farebox.billing.invoices import service, service_issue, service_settings
 from farebox.billing.invoices.model import (
     InvoiceBelowZero,
@@ -130,7 +131,7 @@ def test_preview_quote_draft_and_invoice_are_the_same_to_the_unit(billing):
     assert [each.gross for each in seen] == [each.gross for each in found.lines]
 
     def quoted(tx):
-        payer = service.payer_of(customers.customer_of(tx.one(customers.customer.select())))
+        payer = payer_of(customers.customer_of(tx.one(customers.customer.select())))
         return total_of(tx, quote_lines(lines, "EUR"), payer, tx.now_us)
 
     quote = run(billing, quoted)
@@ -144,7 +145,7 @@ def test_an_invoice_with_given_totals_takes_no_further_line(billing):
     customer = run(billing, a_customer)
 
     def quoted(tx):
-        payer = service.payer_of(customers.customer_of(tx.one(customers.customer.select())))
+        payer = payer_of(customers.customer_of(tx.one(customers.customer.select())))
         return total_of(tx, quote_lines(lines, "EUR"), payer, tx.now_us)
 
     quote = run(billing, quoted)

@@ -252,6 +252,21 @@ class Database(ABC):
     def close(self) -> None:
         """Close every connection."""
 
+    def run_each(self, works: Sequence[Callable[[Tx], object]]) -> int:
+        """Run each work in a transaction of its own, as `run` does; returns how many there were.
+
+        One that fails keeps none of the others waiting; the first failure is raised at the end.
+        """
+        failures = []
+        for work in works:
+            try:
+                self.run(work)
+            except Exception as error:  # noqa: BLE001 - it is raised when the others are done
+                failures.append(error)
+        if failures:
+            raise failures[0]
+        return len(works)
+
     def run(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in a writing transaction, again while the database says 'run again'.
 

@@ -4,10 +4,12 @@ It decides nothing: what is due counts from its own instant in every answer. Wri
 hear of it (`subscription.updated`, `access.suspended`), and the ledger's books are closed.
 """
 
+from functools import partial
+
 from farebox.access.flows.subscription_changes import settle_subscription
 from farebox.access.subscriptions.service import due_subscriptions
 from farebox.platform.model import SYSTEM
-from farebox.storage import Database, Tx
+from farebox.storage import Database
 
 AT_ONCE = 100
 
@@ -25,18 +27,6 @@ class DueSubscriptions:
         """
         with self._database.read() as tx:
             due = due_subscriptions(tx, AT_ONCE)
-        failures = []
-        for each in due:
-            try:
-                self._settle(each)
-            except Exception as error:  # noqa: BLE001 - it is raised when the others are done
-                failures.append(error)
-        if failures:
-            raise failures[0]
-        return len(due)
-
-    def _settle(self, subscription: str) -> None:
-        def work(tx: Tx) -> None:
-            settle_subscription(tx, SYSTEM, subscription)
-
-        self._database.run(work)
+        return self._database.run_each(
+            [partial(settle_subscription, actor=SYSTEM, subscription_id=each) for each in due]
+        )

@@ -6,7 +6,6 @@ from farebox.billing.customers import store
 from farebox.billing.customers.model import Customer, Evidence, TaxNumberMissing
 from farebox.billing.customers.rules import checked_line
 from farebox.billing.customers.service import locked_customer, read_customer, write_customer
-from farebox.billing.pricing.model_money import TaxedParty, VatNumber
 from farebox.billing.pricing.service_tax import check_vat_number
 from farebox.platform.model import Actor
 from farebox.storage import Tx
@@ -68,25 +67,6 @@ def evidence_of(tx: Tx, customer_id: str) -> list[Evidence]:
     table = store.evidence
     here = sa.select(table).where(table.c.customer == customer_id).order_by(table.c.seq)
     return [store.evidence_of(row) for row in tx.run(here)]
-
-
-def taxed_party(customer: Customer, *, otherwise: str) -> TaxedParty:
-    """Return what of a customer decides about tax; without a country they are in `otherwise`."""
-    vat = None
-    if customer.tax_number is not None:
-        assert customer.tax_country is not None
-        assert customer.tax_checked_at is not None
-        vat = VatNumber(
-            country=customer.tax_country,
-            number=customer.tax_number,
-            checked_at_us=customer.tax_checked_at,
-        )
-    return TaxedParty(
-        country=customer.country or otherwise,
-        region=customer.region,
-        exempt_because=customer.exempt_because,
-        vat=vat,
-    )
 
 
 def _without_number(tx: Tx, actor: Actor, before: Customer) -> Customer:

@@ -42,15 +42,7 @@ class DueOrders:
             *(partial(_pay, one) for one in ready),
             *(partial(_let_go, facts) for facts in waiting),
         ]
-        failures = []
-        for work in works:
-            try:
-                self._database.run(work)
-            except Exception as error:  # noqa: BLE001 - it is raised when the others are done
-                failures.append(error)
-        if failures:
-            raise failures[0]
-        return len(works)
+        return self._database.run_each(works)
 
 
 def _expire(order: str, tx: Tx) -> None:

@@ -13,6 +13,7 @@ oversight, and nobody is charged by one.
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -292,19 +293,10 @@ class UsageDue:
         """
         with self._database.read() as tx:
             due = due_customers(tx)
-        failures = []
         sold = Sold()
-        for each in due:
-            try:
-                self._bill(each, sold)
-            except Exception as error:  # noqa: BLE001 - it is raised when the others are done
-                failures.append(error)
-        if failures:
-            raise failures[0]
-        return len(due)
-
-    def _bill(self, customer: str, sold: Sold) -> None:
-        self._database.run(lambda tx: bill_usage(tx, customer, sold))
+        return self._database.run_each(
+            [partial(bill_usage, customer=each, sold=sold) for each in due]
+        )
 
 
 def bill_usage(tx: Tx, customer: str, sold: Sold) -> Invoice | None:

@@ -6,6 +6,7 @@ So two workers at once bill once, and one that dies leaves the row as it was.
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -52,18 +53,7 @@ class DueSchedules:
         """
         with self._database.read() as tx:
             due = due_schedules(tx, AT_ONCE)
-        failures = []
-        for each in due:
-            try:
-                self._do(each)
-            except Exception as error:  # noqa: BLE001 - it is raised when the others are done
-                failures.append(error)
-        if failures:
-            raise failures[0]
-        return len(due)
-
-    def _do(self, subscription: str) -> None:
-        self._database.run(lambda tx: do_due(tx, subscription))
+        return self._database.run_each([partial(do_due, subscription=each) for each in due])
 
 
 def do_due(tx: Tx, subscription: str) -> Step | None:

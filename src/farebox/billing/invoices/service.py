@@ -7,8 +7,8 @@ from hashlib import sha256
 import msgspec
 import sqlalchemy as sa
 
-from farebox.billing.customers.model import Customer
 from farebox.billing.customers.service import ensure_by_id, find_customer, read_customer
+from farebox.billing.customers.service_payer import payer_of
 from farebox.billing.invoices import store
 from farebox.billing.invoices.model import (
     INVOICES,
@@ -33,8 +33,7 @@ from farebox.billing.invoices.rules import (
     quote_lines,
 )
 from farebox.billing.invoices.service_settings import find_series
-from farebox.billing.pricing.model_money import VatNumber
-from farebox.billing.pricing.model_taxes import NOWHERE, Payer
+from farebox.billing.pricing.model_taxes import Payer
 from farebox.billing.pricing.service_credit import Quote
 from farebox.billing.pricing.service_currency import scale_of
 from farebox.billing.pricing.service_quotes import total_of
@@ -186,23 +185,6 @@ def quote_of(tx: Tx, found: Invoice, lines: Sequence[InvoiceLine]) -> Quote:
     payer = payer_of(read_customer(tx, found.customer))
     asked = quote_lines(lines, found.currency)
     return total_of(tx, asked, payer, tx.now_us, subscription=found.subscription)
-
-
-def payer_of(customer: Customer) -> Payer:
-    """Return what of a customer decides about tax."""
-    number, country = customer.tax_number, customer.tax_country
-    checked = None
-    if number is not None and country is not None:
-        checked = VatNumber(
-            country=country, number=number, checked_at_us=customer.tax_checked_at or 0
-        )
-    return Payer(
-        id=customer.id,
-        country=customer.country or NOWHERE,
-        region=customer.region,
-        exempt_because=customer.exempt_because,
-        vat=checked,
-    )
 
 
 def check_issuable(found: Invoice) -> None:

@@ -7,15 +7,13 @@ import msgspec
 
 from farebox.billing.copies.model import ItemCopy, OfferCopy
 from farebox.billing.copies.service import find_item, find_product
-from farebox.billing.customers.model import Customer
 from farebox.billing.customers.service import read_customer
+from farebox.billing.customers.service_payer import payer_of
 from farebox.billing.orders.model import Bought, NotForSale, Wish
 from farebox.billing.orders.rules import check_wish
 from farebox.billing.pricing import service_quotes
-from farebox.billing.pricing.model_money import VatNumber
 from farebox.billing.pricing.model_prices import Of, Price, PriceUnknown
 from farebox.billing.pricing.model_quotes import QuoteLine
-from farebox.billing.pricing.model_taxes import NOWHERE, Payer
 from farebox.billing.pricing.service_prices import find_price, price_for, prices_of
 from farebox.kernel.amounts import checked_amount
 from farebox.kernel.clock import parse_time
@@ -105,7 +103,7 @@ def totals_of(
     Refuses `currencies_mixed`, `taxes_mixed`, `value_invalid` for a total beyond 2^53 - 1, and what
     a coupon refuses.
     """
-    payer = _payer(read_customer(tx, customer))
+    payer = payer_of(read_customer(tx, customer))
     asked = quote_lines_of(tx, lines)
     quoted = service_quotes.total_of(tx, asked, payer, tx.now_us, coupons=coupons)
     discounts = {each.id: each.amount for each in quoted.discount.lines}
@@ -214,20 +212,3 @@ def _price(tx: Tx, wish: Wish, currency: str) -> Price:
         )
     except PriceUnknown as refusal:
         raise NotForSale(refusal.detail) from refusal
-
-
-def _payer(customer: Customer) -> Payer:
-    vat = None
-    if customer.tax_number is not None and customer.tax_country is not None:
-        vat = VatNumber(
-            country=customer.tax_country,
-            number=customer.tax_number,
-            checked_at_us=customer.tax_checked_at or 0,
-        )
-    return Payer(
-        id=customer.id,
-        country=customer.country or NOWHERE,
-        region=customer.region,
-        exempt_because=customer.exempt_because,
-        vat=vat,
-    )

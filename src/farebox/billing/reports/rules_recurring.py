@@ -19,11 +19,9 @@ def whole_period(net: int, *, stretch_us: int, period_us: int) -> Fraction:
     return Fraction(net) * period_us / stretch_us
 
 
-def share(part: int, whole: int) -> str:
-    """Return a share as a decimal of four places, half up: 1 of 3 is 0.3333."""
-    if not whole:
-        return "0.0000"
-    units = rounded(Fraction(part * 10_000, whole))
+def share(part: Fraction) -> str:
+    """Return a share as a decimal of four places, half up: a third is 0.3333."""
+    units = rounded(part * 10_000)
     return f"{units // 10_000}.{units % 10_000:04d}"
 
 

@@ -14,8 +14,6 @@ from farebox.billing.reports.model_recurring import (
 from farebox.billing.schedules.service_recurring import Running, first_charged, running_at
 from farebox.storage import Tx
 
-LONGEST_SPAN_MONTHS = 24
-
 
 def recurring(tx: Tx, *, at: int | None = None) -> list[RecurringRow]:
     """Return MRR, ARR and committed MRR of each currency at an instant, or now; see `rules`.
@@ -24,9 +22,7 @@ def recurring(tx: Tx, *, at: int | None = None) -> list[RecurringRow]:
     cost after discounts and before tax. Trials are not charged, and so count nothing; a period paid
     in arrears counts once it is billed.
     """
-    found: dict[str, list[Recurring]] = {}
-    for currency, each in _recurring_at(tx, tx.now_us if at is None else at):
-        found.setdefault(currency, []).append(each)
+    found = _recurring_at(tx, tx.now_us if at is None else at)
     return [
         RecurringRow(
             currency=currency,
@@ -55,10 +51,8 @@ def movements(tx: Tx, *, since: int, before: int) -> list[MovementsRow]:
                 moved=moved,
                 customers_at_start=len(had),
                 customers_lost=lost,
-                customer_churn=rules_recurring.share(lost, len(had)),
-                revenue_churn=rules_recurring.share(
-                    -(moved.contraction + moved.churn), moved.start
-                ),
+                customer_churn=rules_recurring.share(Fraction(lost, len(had) or 1)),
+                revenue_churn=rules_recurring.share(rules.revenue_churn(moved)),
             )
         )
     return rows
@@ -91,14 +85,15 @@ def aged_receivables(tx: Tx, *, at: int | None = None) -> list[AgedRow]:
 
 
 def _shares(tx: Tx, at: int) -> dict[str, Shares]:
-    found: dict[str, list[Recurring]] = {}
-    for currency, each in _recurring_at(tx, at):
-        found.setdefault(currency, []).append(each)
+    found = _recurring_at(tx, at)
     return {currency: rules.by_customer(each) for currency, each in found.items()}
 
 
-def _recurring_at(tx: Tx, at: int) -> list[tuple[str, Recurring]]:
-    return [(one.schedule.currency, _recurring(one, at)) for one in running_at(tx, at)]
+def _recurring_at(tx: Tx, at: int) -> dict[str, list[Recurring]]:
+    found: dict[str, list[Recurring]] = {}
+    for one in running_at(tx, at):
+        found.setdefault(one.schedule.currency, []).append(_recurring(one, at))
+    return found
 
 
 def _recurring(one: Running, at: int) -> Recurring:

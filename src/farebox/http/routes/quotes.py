@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from farebox.billing.customers.model import CustomerUnknown
 from farebox.billing.customers.service import find_customer
-from farebox.billing.invoices.service import payer_of
+from farebox.billing.customers.service_payer import payer_of
 from farebox.billing.pricing.model_prices import PriceRefused
 from farebox.billing.pricing.model_quotes import QuoteLine
 from farebox.billing.pricing.model_taxes import NOWHERE, Payer
