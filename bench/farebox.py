@@ -5,7 +5,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.error import URLError
@@ -42,7 +42,23 @@ _PLENTY: Final = 1_000_000
 ADMIN_KEY: Final = "bench-0123456789abcdef0123456789abcdef"
 _IDENTITIES: Final = "bench.json"
 _DATABASE: Final = "access.db"
+_BILLING: Final = "billing.db"
 _READY_SECONDS: Final = 30.0
+_REST_SECONDS: Final = 300.0
+_AT_REST: Final = (
+    "(SELECT max(seq) FROM transfer) <= (SELECT journal FROM usage_position)",
+    (
+        "(SELECT max(seq) FROM main.outbox)"
+        " <= (SELECT seq FROM billing.log_position WHERE kind = 'reader' AND name = 'access')"
+    ),
+    (
+        "(SELECT max(seq) FROM billing.outbox)"
+        " <= (SELECT seq FROM main.log_position WHERE kind = 'reader' AND name = 'billing')"
+    ),
+    "NOT EXISTS (SELECT 1 FROM main.inbox WHERE state = 'waiting')",
+    "NOT EXISTS (SELECT 1 FROM billing.inbox WHERE state = 'waiting')",
+)
+"""What is true, in SQL, once nothing of the furnishing waits for a service any more."""
 
 
 class Identities(msgspec.Struct, frozen=True, kw_only=True):
@@ -185,15 +201,27 @@ def grow(data: Path, *, operations: int, batch: int) -> None:
     ledger_rows.grow(path, buckets=buckets, operations=operations, batch=batch, seed=1)
 
 
-def await_rollups(data: Path) -> None:
-    """Wait until the prepared journal is added up, which a server that has run has behind it."""
-    deadline = time.monotonic() + _READY_SECONDS
-    with sqlite3.connect(f"file:{data / _DATABASE}?mode=ro", uri=True) as connection:
-        behind = "SELECT (SELECT max(seq) FROM transfer) > (SELECT journal FROM usage_position)"
-        while connection.execute(behind).fetchone()[0]:
+def come_to_rest(data: Path) -> None:
+    """Serve a prepared folder until both services have dealt with what furnishing it has made.
+
+    That is: the journal is added up, and every event is applied. A server that has run has it
+    behind it; beside a measurement it would keep a processor busy for most of a minute.
+    """
+    deadline = time.monotonic() + _REST_SECONDS
+    with serving(data):
+        while not _rests(data):
             if time.monotonic() > deadline:
-                raise NotMeasured("the journal was not added up in time")
-            time.sleep(0.1)
+                raise NotMeasured("the prepared data was not dealt with in time")
+            time.sleep(0.5)
+    for name in (_DATABASE, _BILLING):
+        ledger_rows.settle(data / name)
+
+
+def _rests(data: Path) -> bool:
+    uri = f"file:{data / _DATABASE}?mode=ro"
+    with closing(sqlite3.connect(uri, uri=True)) as connection:
+        connection.execute("ATTACH ? AS billing", [f"file:{data / _BILLING}?mode=ro"])
+        return all(connection.execute(f"SELECT {at_rest}").fetchone()[0] for at_rest in _AT_REST)
 
 
 def copy(source: Path, target: Path) -> Path:
@@ -211,7 +239,7 @@ def serving(data: Path, *, workers: int = 1) -> Iterator[Farebox]:
         "FAREBOX_HOST": "127.0.0.1",
         "FAREBOX_PORT": str(port),
         "FAREBOX_WORKERS": str(workers),
-        "FAREBOXADMIN_KEY": ADMIN_KEY,
+        "FAREBOX_ADMIN_KEY": ADMIN_KEY,
         "FAREBOX_LOG_LEVEL": "warning",
     }
     command = [str(Path(sys.executable).with_name("farebox")), "serve"]

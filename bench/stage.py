@@ -51,6 +51,7 @@ class Stage:
             farebox.prepare(path, consumers=self.sizes.consumers)
             operations, batch = self.sizes.journal_small, self.sizes.batch
             farebox.grow(path, operations=operations, batch=batch)
+            farebox.come_to_rest(path)
             self._prepared = path
         return self._prepared
 
@@ -70,7 +71,6 @@ class Stage:
         if self._farebox is None:
             path = farebox.copy(self.prepared(), self.folder("farebox"))
             self._farebox = self.exits.enter_context(farebox.serving(path))
-            farebox.await_rollups(path)
         return self._farebox
 
     def peers(self) -> list[Peer]:

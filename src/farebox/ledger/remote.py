@@ -115,25 +115,28 @@ class RemoteQueue(asyncio.Protocol):
 
     def submit(self, request: Request) -> "asyncio.Future[Answer]":
         """Send a request that writes."""
-        return self._send(request, reads=False)
+        future: asyncio.Future[Answer] = self._here().create_future()
+        self.send(request, future, reads=False)
+        return future
 
     @property
     def looks(self) -> "Looks":
         """Return the queue for requests that only read."""
         return Looks(self)
 
-    def _send(self, request: Request, *, reads: bool) -> "asyncio.Future[Answer]":
-        loop = self._loop
-        if loop is None:
-            loop = self._loop = asyncio.get_running_loop()
-        future: asyncio.Future[Answer] = loop.create_future()
+    def send(self, request: Request, future: "asyncio.Future[Answer]", *, reads: bool) -> None:
+        """Send a request whose outcomes the future shall have; `reads` asks for a look."""
         self._number = number = self._number + 1
         self._waiting[number] = future
         if not self._outgoing:
             # Everything that this round of the loop still asks goes out in one write.
-            loop.call_soon(self._flush)
+            self._here().call_soon(self._flush)
         self._outgoing.append(Ask(number, reads, request))
-        return future
+
+    def _here(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
+        return self._loop
 
     def _flush(self) -> None:
         if self._transport is None or self._transport.is_closing():
@@ -216,7 +219,9 @@ class Looks:
 
     def submit(self, request: Request) -> "asyncio.Future[Answer]":
         """Send a request that only reads."""
-        return self._queue._send(request, reads=True)  # noqa: SLF001 - the two are one
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queue.send(request, future, reads=True)
+        return future
 
 
 # -- the side of the ledger's process ------------------------------------------------------------

@@ -210,7 +210,10 @@ class Database(ABC):
     `moved_by` is a SELECT of one number, the microseconds by which every transaction's time is
     moved: a test clock's. None, as in production, costs no statement and cannot be moved.
     `secrets` are what this process was told and the database must not hold, by their names.
+    `reads_at_once` says that reading waits for nobody, neither a network nor a writer.
     """
+
+    reads_at_once = False
 
     def __init__(self, name: str, clock: Clock) -> None:
         self.name = name

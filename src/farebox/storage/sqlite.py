@@ -186,6 +186,8 @@ def _is_logged(path: Path) -> bool:
 class SqliteDatabase(Database):
     """A database file. All writes of the process share one connection, one at a time."""
 
+    reads_at_once = True
+
     def __init__(self, name: str, path: Path, clock: Clock) -> None:
         super().__init__(name, clock)
         self.path = path

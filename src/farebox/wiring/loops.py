@@ -32,6 +32,7 @@ from farebox.workers.relay import Relay
 from farebox.workers.retention import Retention
 from farebox.workers.rollups import Rollups
 from farebox.workers.subscriptions import DueSubscriptions
+from farebox.workers.unchanged import WhenChanged
 from farebox.workers.webhooks import DeliveryRetention
 
 LEASE: Final = "loops"
@@ -76,7 +77,7 @@ class ServiceLoops:
         loops += self._following(settings, inbox)
         if not of_access:
             paying = payments(settings, database, self._closing)
-            loops.append(Loop(worker=paying, idle_s=PAY_EVERY_S))
+            loops.append(Loop(worker=WhenChanged(paying, database), idle_s=PAY_EVERY_S))
         loops += [Loop(worker=worker, idle_s=DUE_EVERY_S, woken=False) for worker in due]
         kept: list[Worker] = [forgetting(settings, database)]
         if settings.keep_events_days is not None:

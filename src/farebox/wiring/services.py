@@ -15,7 +15,9 @@ from farebox.access.flows.sign_in import principal_of_token
 from farebox.kernel.clock import Clock, SystemClock
 from farebox.kernel.refusals import Refusal, SettingsRefused
 from farebox.ledger.batch import Lane, Queue
+from farebox.ledger.nearby import NearbyLooks
 from farebox.ledger.remote import RemoteQueue
+from farebox.ledger.running import Runner
 from farebox.ledger.service import Ledger
 from farebox.platform import (
     service_operators,
@@ -83,7 +85,9 @@ class Services:
         if ledger_socket is not None:
             remote = RemoteQueue(ledger_socket)
             self._closing.callback(remote.close)
-            return remote, remote.looks
+            if not self.database.reads_at_once:
+                return remote, remote.looks
+            return remote, NearbyLooks(Runner(self.database, Ledger(), writes=False), remote)
         lane = Lane(self.database, Ledger())
         self._closing.callback(lane.close)
         looks = Lane(self.database, Ledger(), writes=False)
