@@ -12,6 +12,7 @@ from typing import Self
 from bench import farebox, ledger_rows, processes
 from bench.farebox import Farebox
 from bench.ledger_rows import Node
+from bench.load.connections import ask_each
 from bench.model import Sizes
 from bench.peers import fastify
 from bench.peers.fastify import Peer
@@ -70,7 +71,10 @@ class Stage:
         """Return the running Farebox: SQLite, one worker, everything switched on."""
         if self._farebox is None:
             path = farebox.copy(self.prepared(), self.folder("farebox"))
-            self._farebox = self.exits.enter_context(farebox.serving(path))
+            running = self.exits.enter_context(farebox.serving(path))
+            # Otherwise the first round measures how states are loaded at first sight.
+            ask_each(running.requests("look"), port=running.port)
+            self._farebox = running
         return self._farebox
 
     def peers(self) -> list[Peer]:

@@ -3,7 +3,8 @@
 import random
 import socket
 
-from bench.load.requests import KEY_MARK
+from bench.load.requests import KEY_MARK, RequestSet
+from bench.model import Wrong
 
 
 class Connection:
@@ -32,6 +33,18 @@ class Connection:
     def close(self) -> None:
         """Close the connection."""
         self.socket.close()
+
+
+def ask_each(requests: RequestSet, *, port: int) -> None:
+    """Send each request once: the server has seen then everybody whom it will be asked about."""
+    connection = Connection(port)
+    for raw in requests.requests:
+        connection.send(with_key(raw))
+        while (answer := connection.receive()) is None:
+            pass
+        if requests.expected not in answer:
+            raise Wrong(f"a wrong answer at first sight: {answer[:300]!r}")
+    connection.close()
 
 
 def with_key(raw: bytes) -> bytes:
