@@ -1,20 +1,21 @@
-"""Looks answered where they are asked, while there are few of them.
+"""Looks answered where they are asked, while few are.
 
 A look is over sooner than the way to the ledger's process and back, which wakes three threads. So
-an event loop that is asked little looks by itself, in between; what gathers while much is asked
-goes to the ledger's process, which has a processor for it. For SQLite only: there a look waits for
-nobody, neither a writer nor a network.
+an event loop that is asked little looks by itself, in between. It gives a third of its time to
+that at most: what is asked beyond goes to the ledger's process, which has a processor for it. For
+databases only whose reading waits for nobody, neither a writer nor a network.
 """
 
 import asyncio
+import time
 from typing import Final
 
 from farebox.ledger.model import Request
 from farebox.ledger.remote import RemoteQueue
 from farebox.ledger.running import Answer, Runner
 
-MOST_NEARBY: Final = 4
-"""So many looks of one round of the loop keep it for less time than the way would take."""
+PAUSES: Final = 2
+"""After a look of its own the loop does something else for so many times as long."""
 _Waiting = tuple[Request, "asyncio.Future[Answer]"]
 
 
@@ -25,6 +26,7 @@ class NearbyLooks:
         self._looks = looks
         self._queue = queue
         self._gathered: list[_Waiting] = []
+        self._free_at = 0.0
 
     def submit(self, request: Request) -> "asyncio.Future[Answer]":
         """Look in this round of the loop, or let the ledger's process look."""
@@ -37,15 +39,18 @@ class NearbyLooks:
 
     def _look(self) -> None:
         gathered, self._gathered = self._gathered, []
-        if len(gathered) > MOST_NEARBY:
+        begun = time.perf_counter()
+        if len(gathered) > 1 or begun < self._free_at:
             for request, future in gathered:
                 self._queue.send(request, future, reads=True)
             return
-        answers = self._looks.run([request for request, _ in gathered])
-        for (_, future), answer in zip(gathered, answers, strict=True):
-            if future.done():
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
+        [(request, future)] = gathered
+        [answer] = self._looks.run([request])
+        ended = time.perf_counter()
+        self._free_at = ended + PAUSES * (ended - begun)
+        if future.done():
+            return
+        if isinstance(answer, Exception):
+            future.set_exception(answer)
+        else:
+            future.set_result(answer)
