@@ -5,7 +5,6 @@ import itertools
 
 import pytest
 
-from farebox.ledger import nearby
 from farebox.ledger.model import Applied, Denied, Look, Refused, Source, Use
 from farebox.ledger.nearby import NearbyLooks
 from farebox.ledger.running import Runner
@@ -52,7 +51,7 @@ def look(bucket, amount=1, **more):
 def rested(monkeypatch):
     """Let a second pass between any two looks at the time."""
     seconds = itertools.count()
-    monkeypatch.setattr(nearby.time, "perf_counter", lambda: 10.0 ** next(seconds))
+    monkeypatch.setattr("time.perf_counter", lambda: 10.0 ** next(seconds))
 
 
 @pytest.mark.usefixtures("rested")
@@ -92,7 +91,7 @@ def test_many_looks_of_one_round_go_to_the_ledgers_process(looks, elsewhere, sce
 
 def test_a_loop_that_has_just_looked_does_something_else(looks, elsewhere, scene, monkeypatch):
     seconds = iter([10.0, 10.1, 10.29, 10.31, 10.4])
-    monkeypatch.setattr(nearby.time, "perf_counter", lambda: next(seconds))
+    monkeypatch.setattr("time.perf_counter", lambda: next(seconds))
     bucket = scene.bucket(10)
     first, second, third = (look(bucket) for _ in range(3))
     for one in (first, second, third):
