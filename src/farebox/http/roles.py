@@ -40,6 +40,7 @@ ROLES: Final[Mapping[str, Entry]] = {
     "listConsumers": _READ,
     "readConsumer": _READ_OWN,
     "updateConsumer": Entry(Permission.CONSUMERS),
+    "setLocalAccount": Entry(Permission.CONSUMERS),
     "suspendConsumer": Entry(Permission.SUSPEND),
     "activateConsumer": Entry(Permission.SUSPEND),
     "listGroupsOfConsumer": _READ_OWN,

@@ -25,6 +25,7 @@ from farebox.wiring.child_process import end_with_parent
 from farebox.wiring.gateways import gateways_of
 from farebox.wiring.ledger_process import settle_memory
 from farebox.wiring.logs import configure_logs
+from farebox.wiring.pages import pages_in_front
 from farebox.wiring.services import COMPONENTS, Services
 from farebox.wiring.settings import LEDGER_SOCKET, Settings, load_settings
 from farebox.wiring.upkeep import Upkeep
@@ -51,7 +52,9 @@ class _Worker(Application):
         )
         handlers = HANDLERS if services.billing is not None else OF_ACCESS
         front = gateways_in_front(over.gatekeeper, over.metrics)
-        super().__init__(create_app(over, handlers), hot_routes(services.decider), front)
+        api = create_app(over, handlers)
+        served = pages_in_front(api, over, services.settings)
+        super().__init__(served, hot_routes(services.decider), front)
         self._services = services
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:

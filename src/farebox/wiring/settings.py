@@ -78,6 +78,7 @@ _HALVES: Final = (
     _AWS_KEYS,
     ("access_url", "access_key"),
     ("billing_url", "billing_key"),
+    ("sign_in_issuer", "sign_in_client"),
     ("stripe_key", "stripe_webhook_secret"),
     ("yookassa_shop", "yookassa_key"),
 )
@@ -113,8 +114,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     time on: never in production. `private_webhooks` lets webhooks go to addresses of one's own
     network, and by plain HTTP. `usage_grace_seconds` is how long after its end a period stays
     open for late usage reports. `nats_*` and `aws_*` are the transports of events;
-    docs/transports.md tells them. `sandbox_secret`, `stripe_*` and `yookassa_*` set gateways of
-    payments up, `payment_return_url` is where customers come back to from a gateway's page
+    docs/transports.md tells them. `sign_in_*` is the identity provider at which people sign in to
+    the pages (docs/pages.md); its issuer must be among `issuers`. `sandbox_secret`, `stripe_*` and
+    `yookassa_*` set gateways of payments up, `payment_return_url` is where customers come back to from a gateway's page
     (docs/payments.md). `pepper` (at least 32 characters) is what credentials are hashed under;
     without one the database keeps its own. `pepper_old` is the one before, while it is being
     replaced. `keep_*_days` is how long denials under keys, answers of POSTs,
@@ -153,6 +155,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     aws_access_key_id: Annotated[str, Meta(min_length=1)] | None = None
     aws_secret_access_key: Annotated[str, Meta(min_length=1)] | None = None
     payment_return_url: _Url | None = None
+    sign_in_issuer: _Url | None = None
+    sign_in_client: _Key | None = None
+    sign_in_secret: _Key | None = None
+    sign_in_name: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
     sandbox_secret: Pepper | None = None
     stripe_key: _Key | None = None
     stripe_webhook_secret: _Key | None = None

@@ -147,3 +147,29 @@ class TokenKeyUnknown(TokenRefused):
     """The token's signing key is not known yet; the issuer's keys are being fetched."""
 
     code: ClassVar[str] = "token_key_unknown"
+
+
+class LocalAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody signs in with here: an address, and what their password hashes to.
+
+    After too many failures in a row it is closed for a while (`closed_until`).
+    """
+
+    email: str
+    consumer: str
+    password: str
+    failures: int = 0
+    closed_until: int = 0
+    changed_at: int
+
+
+class AccountTaken(Refusal):
+    """Somebody else signs in with this address."""
+
+    code = "account_taken"
+
+
+class SignInRefused(Refusal):
+    """The address and the password do not go together, or there have been too many tries."""
+
+    code = "sign_in_refused"

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
-from farebox.access.consumers.model import Consumer, Group, Member, Metadata
+from farebox.access.consumers.model import Consumer, Group, LocalAccount, Member, Metadata
 
 metadata = sa.MetaData()
 
@@ -20,6 +20,10 @@ consumer = _table(
     metadata=_TEXT, created_at=_INT,
 )  # fmt: skip
 group = _table("consumer_group", id=_TEXT, name=_TEXT, priority=_INT, created_at=_INT)
+local_account = _table(
+    "local_account", email=_TEXT, consumer=_TEXT, password=_TEXT, failures=_INT,
+    closed_until=_INT, changed_at=_INT,
+)  # fmt: skip
 member = _table("group_member", consumer=_TEXT, consumer_group=_TEXT, added_at=_INT)
 
 
@@ -50,3 +54,15 @@ def group_of(row: sa.Row[Any]) -> Group:
 def member_of(row: sa.Row[Any]) -> Member:
     """Return a row of `group_member`."""
     return Member(group=row.consumer_group, consumer=row.consumer, added_at=row.added_at)
+
+
+def account_of(row: sa.Row[Any]) -> LocalAccount:
+    """Return a row of `local_account`."""
+    return LocalAccount(
+        email=row.email,
+        consumer=row.consumer,
+        password=row.password,
+        failures=row.failures,
+        closed_until=row.closed_until,
+        changed_at=row.changed_at,
+    )

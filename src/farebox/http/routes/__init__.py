@@ -27,6 +27,7 @@ from farebox.http.routes import (
     invoices,
     items,
     keys,
+    local_accounts,
     movements,
     ofrep,
     operators,
@@ -63,6 +64,7 @@ from farebox.http.routes import (
 OF_ACCESS: Final = (
     *decisions.HANDLERS,
     *consumers.HANDLERS,
+    *local_accounts.HANDLERS,
     *groups.HANDLERS,
     *keys.HANDLERS,
     *rate_limits.HANDLERS,

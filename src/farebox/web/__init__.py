@@ -1,0 +1,1 @@
+"""What the pages share: the way to the API, sessions, languages, layout."""
