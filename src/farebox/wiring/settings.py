@@ -116,11 +116,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     open for late usage reports. `nats_*` and `aws_*` are the transports of events;
     docs/transports.md tells them. `sign_in_*` is the identity provider at which people sign in to
     the pages (docs/pages.md); its issuer must be among `issuers`. `sandbox_secret`, `stripe_*` and
-    `yookassa_*` set gateways of payments up, `payment_return_url` is where customers come back to from a gateway's page
-    (docs/payments.md). `pepper` (at least 32 characters) is what credentials are hashed under;
-    without one the database keeps its own. `pepper_old` is the one before, while it is being
-    replaced. `keep_*_days` is how long denials under keys, answers of POSTs,
-    entries of the audit log and events that everybody has had are kept (None: for ever).
+    `yookassa_*` set gateways of payments up, `payment_return_url` is where customers come back to
+    from a gateway's page (docs/payments.md). `pepper` (at least 32 characters) is what credentials
+    are hashed under; without one the database keeps its own. `pepper_old` is the one before, while
+    it is being replaced. `keep_*_days` is how long denials under keys, answers of POSTs, entries of
+    the audit log and events that everybody has had are kept (None: for ever).
     """
 
     data: Annotated[str, Meta(min_length=1)] = "farebox-data"
