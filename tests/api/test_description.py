@@ -27,7 +27,7 @@ def client(undriven):
 
 @pytest.fixture(scope="module")
 def description(undriven):
-    return msgspec.json.decode(undriven.state.description)
+    return msgspec.json.decode(undriven.description)
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.usefixtures("billing")
 @pytest.fixture
 def routes(undriven):
     found = dict(LITERAL)
-    document = msgspec.json.decode(undriven.state.description)
+    document = msgspec.json.decode(undriven.description)
     for path, item in document["paths"].items():
         for method, operation in item.items():
             if operation["security"]:

@@ -73,7 +73,7 @@ def app():
 
 @pytest.fixture(scope="module")
 def description(app) -> Any:
-    return msgspec.json.decode(app.state.description)
+    return msgspec.json.decode(app.description)
 
 
 def names_in(node: Any) -> Iterator[str]:

@@ -4,6 +4,7 @@ import re
 import secrets
 import time
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 import structlog
@@ -14,7 +15,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.types import Message, Scope
 
 from farebox.http import auth, errors, gate, gateways, openapi, upkeep, viewer
-from farebox.http.deps import Services, provide_command, provide_desk, provide_services
+from farebox.http.deps import AnyRequest, Services, provide_command, provide_desk, provide_services
 from farebox.http.roles import PUBLIC, ROLES
 from farebox.http.routes import HANDLERS, test_clock
 
@@ -34,6 +35,11 @@ _log: Final = structlog.get_logger("farebox.http")
 
 class App(Litestar):
     """The framework's app with a request id, security headers and a count around each answer."""
+
+    @cached_property
+    def description(self) -> bytes:
+        """Return the description of this API. Making it takes longer than all of the start."""
+        return openapi.describe(self)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - the framework's unions
         """Answer one request."""
@@ -92,10 +98,12 @@ def _with_headers(
     return [*headers, *_SAFE, (b"x-request-id", request_id)]
 
 
-@get("/openapi.json", opt=PUBLIC, include_in_schema=False, sync_to_thread=False)
-def show_description(state: State) -> Response[bytes]:
+@get("/openapi.json", opt=PUBLIC, include_in_schema=False, sync_to_thread=True)
+def show_description(request: AnyRequest) -> Response[bytes]:
     """Return the description of this API."""
-    return Response(state.description, media_type=openapi.JSON)
+    app = request.app
+    assert isinstance(app, App)
+    return Response(app.description, media_type=openapi.JSON)
 
 
 def _tell_methods(routes: Sequence[HTTPRouteHandler]) -> Iterator[HTTPRouteHandler]:
@@ -156,5 +164,4 @@ def create_app(services: Services, handlers: Sequence[HTTPRouteHandler] = HANDLE
     for path, handler in openapi.handlers_of(app):
         named = handler.operation_id in ROLES or handler.opt.get("public")
         assert named, f"{path}: {handler.operation_id} has no line in ROLES"
-    app.state.description = openapi.describe(app)
     return app
