@@ -64,7 +64,7 @@ bench: venv ## measure every figure that the README states
 
 # Hashed and naming no host, so that any mirror serves (uv.lock names the index by design).
 COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-header --annotation-style line pyproject.toml --extra aws --extra einvoice --extra nats --extra pdf \
+	--no-emit-index-url --no-header --annotation-style line pyproject.toml --extra aws --extra einvoice --extra nats --extra notify --extra pdf \
 	--extra postgres --extra stripe
 lock: venv ## write the lock files anew after a change of the dependencies (UPGRADE=1: newest versions)
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) -o requirements.lock

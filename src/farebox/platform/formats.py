@@ -89,6 +89,12 @@ def amount(minor: int, currency: str, locale: str, *, signed: bool = False) -> s
     return _sign(minor, signed=signed) + _apply(_digits(places), minor, places, language, currency)
 
 
+def quantity(count: int, scale: int, locale: str) -> str:
+    """Write a quantity of so many decimal places: 150,000 with scale 2 is `1 500,00`."""
+    language = language_of(locale)
+    return _sign(count, signed=False) + _apply(_digits(scale), count, scale, language, "XXX")
+
+
 def when(at_us: int, zone: str, locale: str) -> str:
     """Write an instant in a zone, and name the zone.
 
