@@ -1,4 +1,9 @@
-"""Keys of consumers and operators: made, listed, rotated, revoked. A key is shown once."""
+"""Keys of consumers and operators: made, listed, rotated, revoked. A key is shown once.
+
+Consumers handle their own. One with scopes handles none, so that whoever has it cannot make
+themselves a better one, and what a consumer shows is always made here: a key that is brought along
+could be one that somebody else is about to bring.
+"""
 
 from typing import Annotated
 
@@ -10,6 +15,7 @@ from msgspec import Meta
 from farebox.access.consumers.model import ConsumerUnknown
 from farebox.access.consumers.service import read_consumer
 from farebox.access.decisions.service_rates import keep_rates
+from farebox.access.flows.asks import NotAllowed
 from farebox.http.deps import Command, Desk
 from farebox.http.wire import (
     Body,
@@ -160,11 +166,21 @@ def list_keys(tx: Tx, subject: str, *, cursor: str | None, limit: int) -> Page[K
 
 
 def readable(tx: Tx, desk: Desk, key: str) -> Credential:
-    """Return a key that the caller may handle: operators' keys are for those who may make them."""
+    """Return a key that the caller may handle.
+
+    Operators' keys are for those who may make them; consumers handle their own.
+    """
     found = service.read_credential(tx, key)
+    desk.must_own(found.subject, CredentialUnknown)
     if found.subject_kind == "operator" and not may(desk.principal, Permission.OPERATORS):
         raise CredentialUnknown
     return found
+
+
+def must_be_whole(desk: Desk) -> None:
+    """Let no key with scopes make or stop keys."""
+    if desk.principal.kind == "consumer" and desk.principal.scopes:
+        raise NotAllowed
 
 
 @post(
@@ -176,7 +192,11 @@ def readable(tx: Tx, desk: Desk, key: str) -> Credential:
 def create_key_of_consumer(
     consumer: FromPath[str], data: JSONBody[CreateKey], command: NamedDependency[Command]
 ) -> NewKeyView:
-    """Make a key for a consumer."""
+    """Make a key for a consumer; consumers make their own."""
+    command.must_own(consumer, ConsumerUnknown)
+    must_be_whole(command)
+    if command.principal.kind == "consumer" and data.key is not None:
+        raise NotAllowed
 
     def work(tx: Tx) -> NewKeyView:
         read_consumer(tx, consumer)
@@ -257,6 +277,7 @@ def rotate_key(
     key: FromPath[str], data: JSONBody[RotateKey], command: NamedDependency[Command]
 ) -> NewKeyView:
     """Make a new key for the same subject; the old one goes on for the overlap and no longer."""
+    must_be_whole(command)
 
     def work(tx: Tx) -> NewKeyView:
         old = readable(tx, command, key)
@@ -273,6 +294,7 @@ def rotate_key(
 )
 def revoke_key(key: FromPath[str], command: NamedDependency[Command]) -> KeyView:
     """Stop a key at once."""
+    must_be_whole(command)
 
     def work(tx: Tx) -> KeyView:
         readable(tx, command, key)

@@ -10,7 +10,7 @@ from msgspec import Meta
 from farebox.billing.customers.model import CustomerUnknown
 from farebox.billing.customers.service import ensure_by_id, read_customer
 from farebox.billing.payments import service_methods
-from farebox.billing.payments.model import Method, MethodKind, MethodUnknown
+from farebox.billing.payments.model import MANUAL, Method, MethodKind, MethodUnknown
 from farebox.http.deps import BILLING, Command, Desk
 from farebox.http.wire import Body, Id, Label, Limit, Page, TextCursor, Time, View, show_time
 from farebox.storage import Tx
@@ -48,6 +48,19 @@ class MethodView(View, frozen=True):
     created_at: Time
 
 
+class GatewayView(View, frozen=True):
+    """A gateway by which customers pay. `takes_tokens` says whether methods may be kept at it."""
+
+    name: str
+    takes_tokens: bool
+
+
+class Gateways(View, frozen=True):
+    """The gateways that are set up."""
+
+    items: list[GatewayView]
+
+
 def show_method(one: Method) -> MethodView:
     """Return a method as the API shows it."""
     return MethodView(
@@ -67,6 +80,23 @@ def _own(tx: Tx, desk: Desk, method: str) -> Method:
     found = service_methods.read_method(tx, method)
     desk.must_own(found.customer, MethodUnknown)
     return found
+
+
+@get(
+    "/v1/payment-gateways",
+    operation_id="listPaymentGateways",
+    opt=BILLING,
+    tags=TAGS,
+    sync_to_thread=False,
+)
+def list_gateways(desk: NamedDependency[Desk]) -> Gateways:
+    """List the gateways that are set up; the wallet is there without any setting."""
+    return Gateways(
+        items=[
+            GatewayView(name=name, takes_tokens=name != MANUAL)
+            for name in sorted(desk.services.payment_gateways)
+        ]
+    )
 
 
 @post(OF_CUSTOMER, operation_id="addPaymentMethod", opt=BILLING, tags=TAGS, sync_to_thread=True)
@@ -154,4 +184,4 @@ def remove_method(method: FromPath[str], command: NamedDependency[Command]) -> M
     return command.answer(MethodView, work)
 
 
-HANDLERS = (add_method, list_methods, read_method, make_standard, remove_method)
+HANDLERS = (list_gateways, add_method, list_methods, read_method, make_standard, remove_method)
