@@ -16,6 +16,7 @@ LITERAL = {
     "amount": ("GET", "/api/v1/billing/amount"),
     "fill": ("POST", "/api/v1/billing/fill"),
     "withdraw": ("POST", "/api/v1/billing/withdraw"),
+    "rentPremiere": ("POST", "/api/v1/rent"),
 }
 pytestmark = pytest.mark.usefixtures("billing")
 

@@ -79,3 +79,15 @@ class HolderAmbiguous(Refusal):
     """Exactly one is named: a consumer or a group."""
 
     code = "holder_ambiguous"
+
+
+class BillingAbsent(Refusal):
+    """Prices and orders are billing's, and billing is not served here."""
+
+    code = "billing_absent"
+
+
+class NotPaid(Refusal):
+    """This is not paid for: pay its order first."""
+
+    code = "not_paid"

@@ -141,6 +141,15 @@ def bucket_view(ledger: Ledger, tx: Tx, bucket_id: int) -> BucketView:
     )
 
 
+def available_in(ledger: Ledger, tx: Tx, buckets: Sequence[int]) -> dict[int, int]:
+    """Return what the next use could take of each bucket, in a few statements for all of them."""
+    looks = [
+        request(Look(sources=(Source(bucket),), amount=0), operations=(0,)) for bucket in buckets
+    ]
+    _, books = ledger.run(tx, looks, Memory(), writes=False, everything=True)
+    return {number: max(bucket.room(), 0) for number, bucket in books.looked.items()}
+
+
 def last_grant(tx: Tx, bucket_id: int, now: int) -> tuple[int | None, int | None]:
     """Return amount and end of the grant of a bucket that ends next after now, used up or not.
 

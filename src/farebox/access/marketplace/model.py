@@ -104,10 +104,14 @@ class Draft(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Availability(msgspec.Struct, frozen=True, kw_only=True):
-    """How many places of an offer are left; None is any number."""
+    """How many places of an offer are left; None is any number.
+
+    Where none is, `free_at` is when the first one that somebody holds of the item may be.
+    """
 
     offer: str
     left: int | None
+    free_at: int | None = None
 
 
 class Sight(msgspec.Struct, frozen=True, kw_only=True):

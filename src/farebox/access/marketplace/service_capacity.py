@@ -1,7 +1,9 @@
 """How many places an item and its offers have: buckets of the ledger, filled to the capacity."""
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
+import msgspec
 import sqlalchemy as sa
 
 from farebox.access.buckets.model import LedgerRefused
@@ -51,21 +53,68 @@ def sold_sink(tx: Tx) -> int:
 
 def availability_of(tx: Tx, item: Item) -> tuple[Availability, ...]:
     """Return how many places each offer has left."""
-    buckets = _buckets(tx, item)
-    left = {
-        offer: reading.bucket_view(_ledger, tx, bucket).available
-        for offer, bucket in buckets.items()
+    return availability_of_each(tx, [item])[item.code]
+
+
+def availability_of_each(tx: Tx, items: Sequence[Item]) -> dict[str, tuple[Availability, ...]]:
+    """Return how many places the offers of items have left, and when one may be free again.
+
+    A few statements for all of them, and none of the ledger where nothing can run out.
+    """
+    capped = [item for item in items if _is_capped(item)]
+    table = store.capacity
+    here = table.c.item.in_([item.number for item in capped])
+    rows = tx.run(sa.select(table).where(here)).all() if capped else []
+    free = reading.available_in(_ledger, tx, [row.bucket for row in rows]) if rows else {}
+    left = {(row.item, row.offer): free[row.bucket] for row in rows}
+    made = {item.code: [_available(item, each, left) for each in item.offers] for item in items}
+    out = [code for code, offers in made.items() if any(each.left == 0 for each in offers)]
+    ends = _next_ends(tx, out) if out else {}
+    return {
+        item.code: tuple(_with_end(item, each, left, ends) for each in made[item.code])
+        for item in items
     }
 
-    def of(offer: Offer) -> int | None:
-        counts = [
-            left[code]
-            for code, capacity in ((_WHOLE, item.capacity), (offer.code, offer.capacity))
-            if capacity is not None
-        ]
-        return min(counts, default=None)
 
-    return tuple(Availability(offer=offer.code, left=of(offer)) for offer in item.offers)
+def _is_capped(item: Item) -> bool:
+    return item.capacity is not None or any(each.capacity is not None for each in item.offers)
+
+
+def _available(item: Item, offer: Offer, left: Mapping[tuple[int, str], int]) -> Availability:
+    counts = [
+        left[item.number, code]
+        for code, capacity in ((_WHOLE, item.capacity), (offer.code, offer.capacity))
+        if capacity is not None
+    ]
+    return Availability(offer=offer.code, left=min(counts, default=None))
+
+
+def _next_ends(tx: Tx, codes: Sequence[str]) -> dict[tuple[str, str], int]:
+    """Return when the first place in somebody's cart ends, by item and offer."""
+    table = store.place
+    first = sa.func.min(table.c.expires_at).label("first")
+    here = (table.c.item.in_(codes), table.c.ended_at.is_(None), table.c.expires_at > tx.now_us)
+    columns = (table.c.item, table.c.offer)
+    rows = tx.run(sa.select(*columns, first).where(*here).group_by(*columns))
+    return {(row.item, row.offer): int(row.first) for row in rows}
+
+
+def _with_end(
+    item: Item,
+    one: Availability,
+    left: Mapping[tuple[int, str], int],
+    ends: Mapping[tuple[str, str], int],
+) -> Availability:
+    """Return with an offer that has no place left when one may be free: its own, or any of all."""
+    if one.left != 0:
+        return one
+    own = left.get((item.number, one.offer)) == 0
+    meant = [
+        end
+        for (code, offer), end in ends.items()
+        if code == item.code and (offer == one.offer or not own)
+    ]
+    return msgspec.structs.replace(one, free_at=min(meant, default=None))
 
 
 def done(tx: Tx, command: Command, *, operation: int | None = None) -> Applied | Denied:

@@ -24,8 +24,14 @@ from farebox.access.marketplace.model import (
 )
 from farebox.access.marketplace.rules import MINUTE_US, offer_of, place_state
 from farebox.access.marketplace.service import read_item
-from farebox.access.marketplace.service_capacity import done, sold_sink, source_of
+from farebox.access.marketplace.service_capacity import (
+    availability_of,
+    done,
+    sold_sink,
+    source_of,
+)
 from farebox.kernel import ids
+from farebox.kernel.clock import show_time
 from farebox.ledger.model import (
     Applied,
     Capture,
@@ -69,7 +75,7 @@ def hold_place(tx: Tx, consumer: str, item: Item, offer: Offer) -> Place:
     )
     source = source_of(tx, item, offer)
     if source is not None:
-        made = _on_hold(tx, made, source, offer)
+        made = _on_hold(tx, made, source, item, offer)
     tx.run(store.place.insert(), msgspec.structs.asdict(made))
     return made
 
@@ -122,7 +128,7 @@ def renew_place(tx: Tx, place_id: str, *, consumer: str | None = None) -> Place:
     if pinned is not None:
         return _kept(tx, msgspec.structs.replace(new, expires_at=pinned.expires_at))
     source = source_of(tx, item, offer)
-    return _kept(tx, new if source is None else _on_hold(tx, new, source, offer))
+    return _kept(tx, new if source is None else _on_hold(tx, new, source, item, offer))
 
 
 def release_place(tx: Tx, place_id: str, *, consumer: str | None = None) -> Place:
@@ -194,8 +200,8 @@ def return_place(tx: Tx, place_id: str) -> Place:
     return _kept(tx, msgspec.structs.replace(place, ended_by="returned"))
 
 
-def _on_hold(tx: Tx, place: Place, source: Source, offer: Offer) -> Place:
-    """Return a place on a new hold of the ledger; refuses `sold_out`."""
+def _on_hold(tx: Tx, place: Place, source: Source, item: Item, offer: Offer) -> Place:
+    """Return a place on a new hold of the ledger; refuses `sold_out`, with when one may be free."""
     hold = Hold(
         sources=(source,),
         amount=1,
@@ -205,7 +211,9 @@ def _on_hold(tx: Tx, place: Place, source: Source, offer: Offer) -> Place:
     )
     outcome = done(tx, hold)
     if isinstance(outcome, Denied):
-        raise SoldOut
+        found = {each.offer: each.free_at for each in availability_of(tx, item)}
+        free_at = found[offer.code]
+        raise SoldOut(free_at=None if free_at is None else show_time(free_at))
     return msgspec.structs.replace(place, hold=outcome.hold, expires_at=outcome.expires_at)
 
 

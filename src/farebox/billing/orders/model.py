@@ -9,6 +9,7 @@ from typing import ClassVar, Final, Literal
 
 import msgspec
 
+from farebox.billing.pricing.model_promotions import Promoted
 from farebox.kernel.refusals import Refusal
 
 HOUR_US: Final = 3_600_000_000
@@ -51,15 +52,18 @@ class Wish(msgspec.Struct, frozen=True, kw_only=True):
 class Bought(msgspec.Struct, frozen=True, kw_only=True):
     """A wish with what it costs by one version of a price, before coupons and taxes.
 
-    `book` are the offer's other periods with their fees as they were then (hours: fee): what a
-    longer or shorter rental is computed from later.
+    `list_fee` less what the `promotion` takes off is `fee`. `book` are the offer's other periods
+    with their fees as they were then (hours: fee): what a longer or shorter rental is computed from
+    later.
     """
 
     wish: Wish
     title: dict[str, str]
     price: str
     price_version: int
+    list_fee: int
     fee: int
+    promotion: Promoted | None = None
     owner: str | None = None
     book: dict[int, int] = {}
     begins_at: int | None = None  # a showing's beginning; a rental's is in the wish
@@ -68,6 +72,7 @@ class Bought(msgspec.Struct, frozen=True, kw_only=True):
 class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
     """A line as it was bought. `purchase` is the id under which access pins and grants an item.
 
+    `list_fee` less what the `promotion` took off is `fee`, of which coupons took the `discount`.
     `fee - discount` is `net` where prices are without tax; `gross = net + tax` always. `starts_at`,
     `period_hours`, `played_at` and `rental` follow what access tells.
     """
@@ -80,7 +85,9 @@ class OrderLine(msgspec.Struct, frozen=True, kw_only=True):
     price: str
     price_version: int
     book: dict[int, int]
+    list_fee: int
     fee: int
+    promotion: Promoted | None = None
     discount: int
     net: int
     tax: int

@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from farebox.billing.orders.model import Wish
+from farebox.billing.pricing.model_promotions import Promoted
 
 LineProblem = Literal["price_changed", "guarantee_over", "not_for_sale"]
 
@@ -22,14 +23,21 @@ class Cart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CartLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A wish at the price of its adding, or of its last renewal. `fee` is before discount, tax."""
+    """A wish at the price of its adding, or of its last renewal.
+
+    `list_fee` less what the `promotion` took off is `fee`, before coupons and taxes. `book` are the
+    fees of the offer's other periods then.
+    """
 
     id: str
     cart: str
     wish: Wish
     price: str
     price_version: int
+    list_fee: int
     fee: int
+    promotion: Promoted | None = None
+    book: dict[int, int] = {}
     guaranteed_until: int
     renewals: int
     added_at: int
@@ -40,6 +48,8 @@ class SeenLine(msgspec.Struct, frozen=True, kw_only=True):
 
     line: CartLine
     title: dict[str, str]
+    list_fee: int
+    promotion: Promoted | None
     fee: int
     discount: int
     net: int

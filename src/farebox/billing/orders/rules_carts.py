@@ -36,7 +36,14 @@ def price_now(line: CartLine, current: Bought | None, now: int) -> Standing:
 def at_guarantee(line: CartLine, current: Bought) -> Bought:
     """Return what is bought at the price that was guaranteed."""
     return msgspec.structs.replace(
-        current, price=line.price, price_version=line.price_version, fee=line.fee
+        current,
+        price=line.price,
+        price_version=line.price_version,
+        list_fee=line.list_fee,
+        fee=line.fee,
+        promotion=line.promotion,
+        # What a longer rental costs later is the difference of prices of one and the same time.
+        book=line.book or current.book,
     )
 
 

@@ -293,7 +293,10 @@ def _line(tx: Tx, cart: Cart, bought: Bought, *, line_id: str) -> CartLine:
         wish=bought.wish,
         price=bought.price,
         price_version=bought.price_version,
+        list_fee=bought.list_fee,
         fee=bought.fee,
+        promotion=bought.promotion,
+        book=bought.book,
         guaranteed_until=tx.now_us + HOLD_US,
         renewals=0,
         added_at=tx.now_us,
@@ -328,9 +331,12 @@ def _totals(tx: Tx, cart: Cart, lines: Mapping[str, Bought]) -> LineTotals:
 
 
 def _seen(line: CartLine, now: Standing, total: LineTotal) -> SeenLine:
+    bought = now.bought
     return SeenLine(
         line=line,
-        title={} if now.bought is None else now.bought.title,
+        title={} if bought is None else bought.title,
+        list_fee=0 if bought is None else bought.list_fee,
+        promotion=None if bought is None else bought.promotion,
         fee=total.fee,
         discount=total.discount,
         net=total.net,

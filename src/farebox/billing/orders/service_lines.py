@@ -12,10 +12,11 @@ from farebox.billing.customers.service_payer import payer_of
 from farebox.billing.orders.model import Bought, NotForSale, Wish
 from farebox.billing.orders.rules import check_wish
 from farebox.billing.pricing import service_quotes
-from farebox.billing.pricing.model_prices import Of, Price, PriceUnknown
+from farebox.billing.pricing.model_prices import Of, Priced, PriceUnknown
+from farebox.billing.pricing.model_promotions import OnSale
 from farebox.billing.pricing.model_quotes import QuoteLine
-from farebox.billing.pricing.service_prices import find_price, price_for, prices_of
-from farebox.kernel.amounts import checked_amount
+from farebox.billing.pricing.service_prices import find_price, prices_of
+from farebox.billing.pricing.service_promotions import Shelf, shelf_of
 from farebox.kernel.clock import parse_time
 from farebox.kernel.refusals import ValueRefused
 from farebox.storage import Tx
@@ -57,23 +58,20 @@ def bought_of(tx: Tx, wish: Wish, currency: str) -> Bought:
     product = find_product(tx, wish.code)
     if product is None or product.state != "active":
         raise NotForSale(f"there is no product {wish.code} on sale")
-    price = _price(tx, wish, currency)
+    shelf = shelf_of(tx, "product", [wish.code])
+    return _bought(wish, {"en": product.name}, _on_sale(shelf, wish, currency))
+
+
+def _bought(wish: Wish, title: dict[str, str], found: OnSale) -> Bought:
     return Bought(
         wish=wish,
-        title={"en": product.name},
-        price=price.id,
-        price_version=price.version,
-        fee=fee_of(price, wish.quantity),
+        title=title,
+        price=found.price.id,
+        price_version=found.price.version,
+        list_fee=found.list_fee,
+        fee=found.fee,
+        promotion=found.promotion,
     )
-
-
-def fee_of(price: Price, quantity: int = 1) -> int:
-    """Return what a price asks for a quantity, in smallest units, before coupons and taxes.
-
-    Refuses (`value_invalid`) what is beyond 2^53 - 1.
-    """
-    amount = service_quotes.line_of(price, name="1", quantity=quantity).amount
-    return checked_amount(amount, least=0)
 
 
 def currency_for(tx: Tx, customer: str, wish: Wish) -> str:
@@ -150,15 +148,11 @@ def _item(tx: Tx, wish: Wish, currency: str) -> Bought:
     if begins_at is not None and begins_at <= tx.now_us:
         raise NotForSale("it has begun")
     _check_period(offer, wish)
-    price = _price(tx, wish, currency)
-    return Bought(
-        wish=wish,
-        title=item.title,
-        price=price.id,
-        price_version=price.version,
-        fee=fee_of(price),
+    shelf = shelf_of(tx, "item", [wish.code])
+    return msgspec.structs.replace(
+        _bought(wish, item.title, _on_sale(shelf, wish, currency)),
         owner=item.owner,
-        book=_book(tx, item, offer, currency),
+        book=_book(shelf, item, offer, currency),
         begins_at=begins_at,
     )
 
@@ -188,27 +182,26 @@ def _begins_at(offer: OfferCopy) -> int | None:
         raise NotForSale("the offer's beginning is not known") from refusal
 
 
-def _book(tx: Tx, item: ItemCopy, offer: OfferCopy, currency: str) -> dict[int, int]:
+def _book(shelf: Shelf, item: ItemCopy, offer: OfferCopy, currency: str) -> dict[int, int]:
     """Return what each period of a rental costs now, as far as it has a price."""
     book = {}
     for hours in offer.periods if offer.kind == RENTAL else ():
         wish = Wish(kind="item", code=item.item_id, offer=offer.code, period_hours=hours)
         try:
-            book[hours] = fee_of(_price(tx, wish, currency))
+            book[hours] = _on_sale(shelf, wish, currency).fee
         except NotForSale:
             continue
     return book
 
 
-def _price(tx: Tx, wish: Wish, currency: str) -> Price:
+def _on_sale(shelf: Shelf, wish: Wish, currency: str) -> OnSale:
+    wanted = Priced(
+        of="item" if wish.kind == "item" else "product",
+        code=wish.code,
+        offer=wish.offer,
+        period_hours=wish.period_hours,
+    )
     try:
-        return price_for(
-            tx,
-            of="item" if wish.kind == "item" else "product",
-            code=wish.code,
-            currency=currency,
-            offer=wish.offer,
-            period_hours=wish.period_hours,
-        )
+        return shelf.on_sale(wanted, currency, quantity=wish.quantity)
     except PriceUnknown as refusal:
         raise NotForSale(refusal.detail) from refusal

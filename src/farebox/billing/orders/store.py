@@ -25,8 +25,9 @@ cart = _table(
     created_at=_INT, changed_at=_INT,
 )  # fmt: skip
 cart_line = _table(
-    "cart_line", id=_TEXT, cart=_TEXT, wish=_TEXT, price=_TEXT, price_version=_INT, fee=_INT,
-    guaranteed_until=_INT, renewals=_INT, added_at=_INT,
+    "cart_line", id=_TEXT, cart=_TEXT, wish=_TEXT, price=_TEXT, price_version=_INT,
+    list_fee=_INT, fee=_INT, promotion=_TEXT, book=_TEXT, guaranteed_until=_INT, renewals=_INT,
+    added_at=_INT,
 )  # fmt: skip
 order = _table(
     "sales_order", id=_TEXT, key=_TEXT, fingerprint=_TEXT, customer=_TEXT, currency=_TEXT,
@@ -36,10 +37,10 @@ order = _table(
 )  # fmt: skip
 line = _table(
     "order_line", id=_TEXT, order_id=_TEXT, number=_INT, wish=_TEXT, item=_TEXT, title=_TEXT,
-    price=_TEXT, price_version=_INT, book=_TEXT, fee=_INT, discount=_INT, net=_INT, tax=_INT,
-    taxes=_TEXT, gross=_INT, owner=_TEXT, commission_percent=_TEXT, policy=_TEXT,
-    policy_version=_INT, state=_TEXT, purchase=_TEXT, rental=_TEXT, starts_at=_INT,
-    period_hours=_INT, played_at=_INT,
+    price=_TEXT, price_version=_INT, book=_TEXT, list_fee=_INT, fee=_INT, promotion=_TEXT,
+    discount=_INT, net=_INT, tax=_INT, taxes=_TEXT, gross=_INT, owner=_TEXT,
+    commission_percent=_TEXT, policy=_TEXT, policy_version=_INT, state=_TEXT, purchase=_TEXT,
+    rental=_TEXT, starts_at=_INT, period_hours=_INT, played_at=_INT,
 )  # fmt: skip
 charge = _table(
     "order_charge", id=_TEXT, order_id=_TEXT, line=_TEXT, gross=_INT, taxes=_TEXT, commission=_INT,
@@ -67,7 +68,7 @@ automatic = _table(
 automatic_order = _table(
     "automatic_purchase_order", order_id=_TEXT, bucket=_TEXT, customer=_TEXT, amount=_INT, at=_INT
 )
-_JSON: Final = frozenset({"wish", "title", "book", "taxes", "coupons", "rules"})
+_JSON: Final = frozenset({"wish", "title", "book", "taxes", "coupons", "rules", "promotion"})
 _NAMES: Final = {"order_id": "order"}
 
 

@@ -45,6 +45,11 @@ def check_code(code: str) -> str:
 def check_priced(priced: Priced, currency: str) -> None:
     """Refuse (`value_invalid`, `price_refused`, `currency_unknown`) what no price is for."""
     places_of(currency)
+    check_subject(priced)
+
+
+def check_subject(priced: Priced) -> None:
+    """Refuse (`value_invalid`, `price_refused`) what nothing of the catalogue can be."""
     if priced.of not in get_args(Of):
         raise ValueRefused(f"a price is of a {', '.join(get_args(Of))}")
     check_code(priced.code)

@@ -5,6 +5,7 @@ whoever bought on it. A version that nobody used is replaced. Two changes at onc
 other; `expected_version` refuses the second.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import msgspec
@@ -66,7 +67,7 @@ def create_price(
     """
     check_priced(priced, currency)
     check_terms(terms)
-    _check_known(tx, priced)
+    check_known(tx, priced)
     made = Price(
         id=record_id("prc"),
         of=priced.of,
@@ -183,6 +184,13 @@ def prices_of(tx: Tx, of: Of, code: str) -> list[Price]:
     return [store.price_of(row) for row in rows]
 
 
+def sold_once(tx: Tx, of: Of, codes: Sequence[str]) -> list[Price]:
+    """Return the prices of things that are due once, on sale now, oldest first: one statement."""
+    here = (_price.c.kind == of, _price.c.code.in_(codes), _price.c.state == "active")
+    once = _VERSIONS.where(*here, _NEWEST, _version.c.unit.is_(None))
+    return [store.price_of(row) for row in tx.run(once.order_by(_price.c.id))]
+
+
 def use_price(tx: Tx, price_id: str, version: int) -> Price:
     """Return a version that something is sold on, and keep it as it is from now on.
 
@@ -252,13 +260,13 @@ def _of(terms: PriceTerms) -> dict[str, Any]:
 def is_known(tx: Tx, priced: Priced) -> bool:
     """Tell whether access has told of what is to be priced, so that it can be."""
     try:
-        _check_known(tx, priced)
+        check_known(tx, priced)
     except PricedUnknown:
         return False
     return True
 
 
-def _check_known(tx: Tx, priced: Priced) -> None:
+def check_known(tx: Tx, priced: Priced) -> None:
     """Refuse (`priced_unknown`) what access has not told of, or sells no more."""
     find: Any = {
         "product": copies.find_product,

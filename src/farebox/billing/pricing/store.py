@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from farebox.billing.pricing.model_coupons import CouponRecord, Redeemed
 from farebox.billing.pricing.model_money import Coupon, DayRate
 from farebox.billing.pricing.model_prices import Price, Recurring, Reference, Scalar
+from farebox.billing.pricing.model_promotions import Promotion
 from farebox.billing.pricing.model_taxes import TaxRate
 from farebox.billing.pricing.rules_terms import read_terms, write_terms
 
@@ -41,6 +42,10 @@ coupon_redemption = _table(
     at=_INT,
 )  # fmt: skip
 coupon_use = _table("coupon_use", redemption=_TEXT, bill=_TEXT, at=_INT)
+promotion = _table(
+    "promotion", id=_TEXT, name=_TEXT, kind=_TEXT, code=_TEXT, offer=_TEXT, period_hours=_INT,
+    percent=_TEXT, amount=_INT, currency=_TEXT, valid_from=_INT, valid_until=_INT, created_at=_INT,
+)  # fmt: skip
 tax_rate = _table(
     "tax_rate", id=_TEXT, code=_TEXT, percent=_TEXT, country=_TEXT, region=_TEXT, category=_TEXT,
     valid_from=_INT, valid_until=_INT, created_at=_INT,
@@ -177,6 +182,32 @@ def redeemed_of(row: sa.Row[Any]) -> Redeemed:
         customer=row.customer,
         subscription=row.subscription,
         claim=row.claim,
+    )
+
+
+def promotion_row(made: Promotion) -> dict[str, Any]:
+    """Return the row that a promotion is."""
+    row = msgspec.structs.asdict(made)
+    row["kind"] = row.pop("of")
+    row["percent"] = None if made.percent is None else f"{made.percent:f}"
+    return row
+
+
+def promotion_of(row: sa.Row[Any]) -> Promotion:
+    """Return a row of `promotion`."""
+    return Promotion(
+        id=row.id,
+        name=row.name,
+        of=row.kind,
+        code=row.code,
+        offer=row.offer,
+        period_hours=row.period_hours,
+        percent=None if row.percent is None else Decimal(row.percent),
+        amount=row.amount,
+        currency=row.currency,
+        valid_from=row.valid_from,
+        valid_until=row.valid_until,
+        created_at=row.created_at,
     )
 
 

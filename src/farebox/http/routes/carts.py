@@ -17,6 +17,7 @@ from farebox.contracts.decisions import LARGEST_QUANTITY
 from farebox.http.deps import BILLING, Command, Desk
 from farebox.http.roles import MOVES_VALUE
 from farebox.http.routes.order_views import OrderView, show_order
+from farebox.http.routes.promotions import PromotedView, show_promoted
 from farebox.http.wire import (
     Body,
     Id,
@@ -97,7 +98,10 @@ class WishView(View, frozen=True):
 
 
 class CartLineView(View, frozen=True):
-    """A line as it would be bought now; until then `fee` is not above the guaranteed one."""
+    """A line as it would be bought now; until then `fee` is not above the guaranteed one.
+
+    `list_fee` is without the promotion, which takes `off` what `fee` is lower.
+    """
 
     id: str
     wish: WishView
@@ -105,6 +109,8 @@ class CartLineView(View, frozen=True):
     guaranteed_fee: int
     guaranteed_until: Time
     renewals_left: int
+    list_fee: int
+    promotion: PromotedView | None
     fee: int
     discount: int
     net: int
@@ -183,6 +189,8 @@ def _line(seen: SeenLine) -> CartLineView:
         guaranteed_fee=line.fee,
         guaranteed_until=show_time(line.guaranteed_until),
         renewals_left=MOST_RENEWALS - line.renewals,
+        list_fee=seen.list_fee,
+        promotion=show_promoted(seen.promotion),
         fee=seen.fee,
         discount=seen.discount,
         net=seen.net,

@@ -1,11 +1,12 @@
 """How items are said and shown on the wire."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from msgspec import UNSET, Meta, UnsetType, field, structs
 
 from farebox.access.marketplace import model
-from farebox.access.marketplace.model import Draft, Item, ItemState, Offer
+from farebox.access.marketplace.model import Availability, Draft, Item, ItemState, Offer
 from farebox.http.wire import ONE_LINE, Body, Id, Time, View, Word, read_time, show_end, show_time
 from farebox.kernel.amounts import MAX_AMOUNT
 
@@ -85,7 +86,10 @@ class TransferItem(Body, frozen=True):
 
 
 class OfferView(View, frozen=True):
-    """Terms that an item is sold on; `left` is said where one item is read, null is any number."""
+    """Terms that an item is sold on; `left` is said where one item is read, null is any number.
+
+    Where none is left, one that somebody holds may be free at `free_at`.
+    """
 
     code: str
     kind: model.OfferKind
@@ -95,6 +99,7 @@ class OfferView(View, frozen=True):
     starts_at: Time | None
     capacity: int | None
     left: int | None
+    free_at: Time | None
     hold_minutes: int
     hard_stop: bool
 
@@ -127,8 +132,9 @@ class FoundItems(View, frozen=True):
     suggestion: str | None
 
 
-def show_item(item: Item, left: dict[str, int | None] | None = None) -> ItemView:
-    """Return an item as the API shows it."""
+def show_item(item: Item, places: Sequence[Availability] = ()) -> ItemView:
+    """Return an item as the API shows it, with its places where they were looked at."""
+    known = {each.offer: each for each in places}
     return ItemView(
         id=item.id,
         code=item.code,
@@ -137,7 +143,7 @@ def show_item(item: Item, left: dict[str, int | None] | None = None) -> ItemView
         title=item.title,
         description=item.description,
         attributes=dict(item.attributes),
-        offers=[_show_offer(offer, (left or {}).get(offer.code)) for offer in item.offers],
+        offers=[_show_offer(offer, known.get(offer.code)) for offer in item.offers],
         capacity=item.capacity,
         available_from=show_end(item.available_from),
         available_until=show_end(item.available_until),
@@ -148,9 +154,14 @@ def show_item(item: Item, left: dict[str, int | None] | None = None) -> ItemView
     )
 
 
-def _show_offer(offer: Offer, left: int | None) -> OfferView:
+def _show_offer(offer: Offer, place: Availability | None) -> OfferView:
     terms = {**structs.asdict(offer), "periods": list(offer.periods)}
-    return OfferView(**{**terms, "starts_at": show_end(offer.starts_at), "left": left})
+    seen = {
+        "starts_at": show_end(offer.starts_at),
+        "left": None if place is None else place.left,
+        "free_at": None if place is None else show_end(place.free_at),
+    }
+    return OfferView(**{**terms, **seen})
 
 
 def said_of(data: CreateItem | UpdateItem) -> dict[str, Any]:

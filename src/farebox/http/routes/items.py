@@ -149,7 +149,7 @@ def read_item(code: FromPath[str], desk: NamedDependency[Desk]) -> ItemView:
 
     def work(tx: Tx) -> ItemView:
         item = service.read_item(tx, code, sight_of(desk.principal))
-        return show_item(item, {each.offer: each.left for each in availability_of(tx, item)})
+        return show_item(item, availability_of(tx, item))
 
     return desk.read(work)
 

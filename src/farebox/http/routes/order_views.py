@@ -4,11 +4,15 @@ from collections.abc import Sequence
 
 from farebox.billing.orders.model import Order, OrderLine, RefundState, State
 from farebox.billing.orders.model_refunds import Refund, RefundKind, RefundQuote
+from farebox.http.routes.promotions import PromotedView, show_promoted
 from farebox.http.wire import Time, View, show_end, show_time
 
 
 class OrderLineView(View, frozen=True):
-    """A line as it was bought. `purchase` is the id under which access pins and grants an item."""
+    """A line as it was bought; `list_fee` is without its promotion.
+
+    `purchase` is the id under which access pins and grants an item.
+    """
 
     id: str
     kind: str
@@ -19,6 +23,8 @@ class OrderLineView(View, frozen=True):
     title: dict[str, str]
     price: str
     price_version: int
+    list_fee: int
+    promotion: PromotedView | None
     fee: int
     discount: int
     net: int
@@ -130,6 +136,8 @@ def _line(line: OrderLine) -> OrderLineView:
         title=line.title,
         price=line.price,
         price_version=line.price_version,
+        list_fee=line.list_fee,
+        promotion=show_promoted(line.promotion),
         fee=line.fee,
         discount=line.discount,
         net=line.net,

@@ -3,7 +3,6 @@
 The paths without `/v1` are second paths of the same handlers.
 """
 
-import threading
 from typing import Annotated, Final, Literal
 
 from litestar import delete, get, post, put
@@ -22,13 +21,12 @@ from farebox.http.routes.price_forms import (
     read_price_terms,
     show_price,
 )
+from farebox.http.waiting import eventually
 from farebox.http.wire import Limit, NumberCursor, Page, TextCursor
 from farebox.platform.model import Page as Found
 from farebox.storage import Tx
 
 TAGS = ["Prices"]
-PATIENCE_S: Final = 2
-_LOOKS_A_SECOND: Final = 10
 _State = Literal["active", "archived", "any"]
 StateFilter = Annotated[_State, QueryParameter(name="state")]
 OfFilter = Annotated[Of | None, QueryParameter(name="of")]
@@ -55,20 +53,16 @@ def _page(desk: Desk, found: Found[Price]) -> Page[PriceView]:
     )
 
 
-def _wait_for_catalogue(desk: Desk, priced: Priced) -> None:
+def wait_for_catalogue(desk: Desk, priced: Priced) -> None:
     """Wait until billing has heard of what was made a moment ago, but not for ever."""
-    pause = threading.Event()
-    for _ in range(PATIENCE_S * _LOOKS_A_SECOND):
-        if desk.read(lambda tx: service.is_known(tx, priced)):
-            return
-        pause.wait(1 / _LOOKS_A_SECOND)
+    eventually(lambda: desk.read(lambda tx: service.is_known(tx, priced)), bool)
 
 
 def _create(data: JSONBody[CreatePrice], command: NamedDependency[Command]) -> PriceView:
     """Price something that is in the catalogue."""
     priced = Priced(of=data.of, code=data.code, offer=data.offer, period_hours=data.period_hours)
     terms = read_price_terms(data)
-    _wait_for_catalogue(command, priced)
+    wait_for_catalogue(command, priced)
 
     def work(tx: Tx) -> PriceView:
         made = service.create_price(

@@ -7,18 +7,22 @@ from litestar import post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Meta
+from msgspec.structs import replace
 
 from farebox.billing.customers.model import CustomerUnknown
 from farebox.billing.customers.service import find_customer
 from farebox.billing.customers.service_payer import payer_of
 from farebox.billing.pricing.model_prices import PriceRefused
+from farebox.billing.pricing.model_promotions import OnSale
 from farebox.billing.pricing.model_quotes import QuoteLine
 from farebox.billing.pricing.model_taxes import NOWHERE, Payer
 from farebox.billing.pricing.rules_quotes import Quote
 from farebox.billing.pricing.service_prices import find_price
+from farebox.billing.pricing.service_promotions import reduced_line
 from farebox.billing.pricing.service_quotes import line_of, total_of
 from farebox.http.deps import BILLING, Desk
 from farebox.http.routes.price_forms import CouponCode, Quantity, Version
+from farebox.http.routes.promotions import PromotedView, show_promoted
 from farebox.http.routes.tax_rates import Country, Region
 from farebox.http.wire import Body, Id, Time, View, read_time
 from farebox.kernel.refusals import ValueRefused
@@ -60,10 +64,12 @@ class QuotedTax(View, frozen=True):
 
 
 class QuotedLine(View, frozen=True):
-    """A line: `amount` less `discount`, as net, tax and gross."""
+    """A line: `list_amount` less its promotion is `amount`; less `discount`, net, tax, gross."""
 
     price: str
     version: int
+    list_amount: int
+    promotion: PromotedView | None
     amount: int
     discount: int
     net: int
@@ -92,7 +98,7 @@ class QuoteView(View, frozen=True):
     gross: int
 
 
-def show_quote(found: Quote, asked: list[tuple[QuoteLine, str, int]]) -> QuoteView:
+def show_quote(found: Quote, asked: list[tuple[QuoteLine, OnSale]]) -> QuoteView:
     """Return a quote as the API shows it, each line with the price that it is of."""
     lines = zip(asked, found.discount.lines, found.tax.lines, strict=True)
     return QuoteView(
@@ -100,15 +106,17 @@ def show_quote(found: Quote, asked: list[tuple[QuoteLine, str, int]]) -> QuoteVi
         inclusive=found.inclusive,
         lines=[
             QuotedLine(
-                price=price,
-                version=version,
+                price=sold.price.id,
+                version=sold.price.version,
+                list_amount=sold.list_fee,
+                promotion=show_promoted(sold.promotion),
                 amount=line.amount,
                 discount=off.amount,
                 net=taxed.net,
                 tax=taxed.tax,
                 gross=taxed.gross,
             )
-            for (line, price, version), off, taxed in lines
+            for (line, sold), off, taxed in lines
         ],
         coupons=found.discount.by_code,
         taxes=[
@@ -143,12 +151,13 @@ def _payer(tx: Tx, asked: AskQuote) -> Payer:
     sync_to_thread=True,
 )
 def quote(data: JSONBody[AskQuote], desk: NamedDependency[Desk]) -> QuoteView:
-    """Say what something would cost: lines, coupons, then tax.
+    """Say what something would cost: lines with their promotions, coupons, then tax.
 
     An order or an invoice of the same lines at the same time comes to the same.
     """
 
     def work(tx: Tx) -> QuoteView:
+        at = tx.now_us if data.at is None else read_time(data.at)
         asked = []
         for place, one in enumerate(data.lines):
             price = find_price(tx, one.price, one.version)
@@ -156,12 +165,13 @@ def quote(data: JSONBody[AskQuote], desk: NamedDependency[Desk]) -> QuoteView:
                 line = line_of(price, name=str(place), quantity=Decimal(one.quantity))
             except ValueRefused as error:
                 raise PriceRefused(error.detail) from error
-            asked.append((line, price.id, price.version))
+            sold = reduced_line(tx, price, line, at)
+            asked.append((replace(line, amount=sold.fee), sold))
         found = total_of(
             tx,
-            [line for line, _, _ in asked],
+            [line for line, _ in asked],
             _payer(tx, data),
-            tx.now_us if data.at is None else read_time(data.at),
+            at,
             subscription=data.subscription,
             coupons=data.coupons,
         )
