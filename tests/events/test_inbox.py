@@ -170,3 +170,8 @@ def test_nothing_is_taken_while_the_database_is_away(inbox, database, monkeypatc
     monkeypatch.setattr(database, "run", gone)
     events = [event("sub_1", 1), event("sub_2", 1)]
     assert inbox.take(events) == ("evt_sub_1_1", "evt_sub_2_1")
+
+
+def test_what_came_together_is_applied_in_its_order_over_subjects_too(inbox, database):
+    take_all(inbox, [event("zebra", 1), event("ant", 1), event("mole", 1), event("ant", 2)])
+    assert done(database) == ["evt_zebra_1", "evt_ant_1", "evt_mole_1", "evt_ant_2"]

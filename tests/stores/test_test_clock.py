@@ -3,6 +3,7 @@
 import sqlite3
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 import sqlalchemy as sa
@@ -24,7 +25,9 @@ from farebox.platform.service_test_clock import (
     set_test_clock,
     settle_test_clock,
 )
+from farebox.wiring.loops import billing_inbox
 from tests.support.lanes import ask
+from tests.support.renewals import Renewals, told
 from tests.support.services import ADA, at_once, now, run
 
 DAY = 86_400 * SECOND_US
@@ -248,3 +251,21 @@ def test_without_a_test_clock_a_batch_costs_no_statement_more(
     assert not any("test_clock" in each for each in off)
     assert len([each for each in on if "test_clock" in each]) == 1
     assert len(on) == len(off) + 1
+
+
+def test_a_move_that_billing_was_told_late_counts_for_what_came_after_it(billing, clock):
+    run(billing, settle_test_clock, wanted=True)
+    follow_test_clock(billing)
+    stage = Renewals(billing, clock, at="2027-01-31")
+    moved = told("test_clock.moved", "test-clock", {"offsetUs": YEAR})
+    never = dict.fromkeys(("startedAt", "trialEndsAt", "cancelAt", "endedAt"))
+    begun = stage.created("basic", **never)
+    # Billing was away for both: they are stored together, and none of their subjects is known.
+    events = [msgspec.structs.replace(each, subjectversion=1) for each in (moved, begun)]
+    inbox = billing_inbox(billing)
+
+    assert inbox.take(events) == ()
+    while inbox.step():
+        pass
+
+    assert stage.schedule(begun.subject).created_at == clock.now_us() + YEAR

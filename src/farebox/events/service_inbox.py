@@ -115,7 +115,9 @@ def first_due() -> sa.ColumnElement[int | None]:
 def next_due(tx: Tx) -> Picked | None:
     """Lock the subject that has waited longest for its next event, and return that event."""
     table = store.inbox_subject
-    due = sa.select(table).where(table.c.due_at <= tx.now_us).order_by(table.c.due_at).limit(1)
+    ready = sa.select(table).where(table.c.due_at <= tx.now_us)
+    # What came together is due at one instant: then the order of arrival holds over subjects too.
+    due = ready.order_by(table.c.due_at, table.c.head).limit(1)
     # Subjects that another worker has in hand are passed over, not waited for.
     subject = tx.one(due.with_for_update(skip_locked=True))
     if subject is None:
@@ -247,7 +249,8 @@ def _set_due(tx: Tx, key: Key, *, seen: int, dead: bool) -> None:
     table = store.inbox_subject
     higher = sa.case((table.c.seen < seen, seen), else_=table.c.seen)
     due_at = None if head is None else head.due_at
-    values = {"due_at": due_at, "dead": int(dead), "seen": higher}
+    first = 0 if head is None else head.seq
+    values = {"due_at": due_at, "dead": int(dead), "seen": higher, "head": first}
     tx.run(table.update().where(_is_subject(key)).values(values))
 
 
@@ -261,5 +264,6 @@ def _advance(tx: Tx, key: Key, version: int) -> None:
         version = 0  # An earlier one came late: it is not stale while it is open.
     table = store.inbox_subject
     higher = sa.case((table.c.version < version, version), else_=table.c.version)
-    values = {"due_at": due_at, "dead": 0, "version": higher}
+    first = 0 if head is None else head.seq
+    values = {"due_at": due_at, "dead": 0, "version": higher, "head": first}
     tx.run(table.update().where(_is_subject(key)).values(values))

@@ -56,6 +56,7 @@ inbox_subject = sa.Table(
     sa.Column("seen", sa.BigInteger),
     sa.Column("due_at", sa.BigInteger),
     sa.Column("dead", sa.BigInteger),
+    sa.Column("head", sa.BigInteger),
 )
 copy_version = sa.Table(
     "copy_version",
