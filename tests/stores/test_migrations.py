@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 import farebox
 from farebox.ledger import store
+from farebox.platform import store as audit
 from farebox.storage import Database, MigrationRefused, migrate, migrations, pending
 from farebox.storage.migrations import Step, steps_of
 from tests.support.engines import ACCESS, BILLING, Engine, existing
@@ -19,6 +20,10 @@ from tests.support.nursery import Nursery
 
 OpenAt = Callable[..., Database]
 Shape = dict[str, dict[str, Any]]
+AUDITED = {
+    "at": 7, "actor_kind": "operator", "actor": "ada", "action": "price.created",
+    "subject": "price:prc_1",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +255,30 @@ def test_journal_takes_rows_and_keeps_them(database: Database) -> None:
             tx.run(sa.text(statement))
     with database.read() as tx:
         assert tx.run(sa.text("SELECT amount FROM transfer")).scalars().all() == [6]
+
+
+def test_what_is_kept_is_not_replaced_either(database: Database, engine: Engine) -> None:
+    names = ("operation", "line", "kind", "bucket", "entry", "previous", "debit", "credit")
+    row = {**dict.fromkeys(names, 1), "credit": 2, "amount": 6, "at": 7, "available_after": 8}
+    with database.write() as tx:
+        tx.run(store.transfer.insert(), row)
+        tx.run(audit.audit.insert(), AUDITED)
+    for table, changes in (("transfer", {"amount": "0"}), ("audit", {"actor": "'nobody'"})):
+        with database.read() as tx:
+            columns = tuple(tx.run(sa.text(f"SELECT * FROM {table}")).keys())  # noqa: S608 - of two
+        chosen = ", ".join(changes.get(name, name) for name in columns)
+        statement = f"INTO {table} ({', '.join(columns)}) SELECT {chosen} FROM {table}"  # noqa: S608
+        statements = {
+            # REPLACE removes the old row: past its triggers, unless they are recursive.
+            "sqlite": [f"INSERT OR REPLACE {statement}", f"REPLACE {statement}"],
+            "postgresql": [f"TRUNCATE {table}"],
+        }[engine.name]
+        for each in statements:
+            with pytest.raises(sa.exc.DBAPIError, match="append-only"), database.write() as tx:
+                tx.run(sa.text(each))
+    with database.read() as tx:
+        assert tx.run(sa.text("SELECT amount FROM transfer")).scalars().all() == [6]
+        assert tx.run(sa.text("SELECT actor FROM audit")).scalars().all() == [AUDITED["actor"]]
 
 
 GUARDS = [

@@ -25,6 +25,8 @@ PRAGMAS: Final = (
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
+    # REPLACE removes the row that is in its way: without this, past the triggers that keep it.
+    "recursive_triggers=ON",
     # Inline, by whoever's commit passes 8 MB: measured, a thread that checkpoints beside the writer
     # doubles the time of its commits (decisions/0013).
     "wal_autocheckpoint=2000",
