@@ -1,7 +1,11 @@
 """Chargebacks and notices of gateways: facts, each counted once, in whatever order they come."""
 
-import pytest
+import threading
 
+import pytest
+import sqlalchemy as sa
+
+from farebox.billing.books.model import About
 from farebox.billing.flows import settle_payment
 from farebox.billing.flows.gateway_webhooks import take_notice
 from farebox.billing.payments import service, service_chargebacks, service_refunds
@@ -9,8 +13,10 @@ from farebox.billing.payments.model import NoticeRefused
 from farebox.billing.payments.model_outcomes import Disputed
 from farebox.billing.payments.service_work import claim_due
 from farebox.billing.pricing.model_money import RefundRefused
-from tests.support.payments import Till
-from tests.support.services import at_once, run
+from farebox.billing.wallets import service as wallets
+from tests.support.payments import ANNA, Till
+from tests.support.services import PATIENCE_S, at_once, run
+from tests.support.threads import Worker
 
 
 @pytest.fixture
@@ -186,3 +192,45 @@ def test_a_notice_about_nobody_of_ours_is_not_kept(till):
     assert not till.tell(id="e2", refund="rfd_of_others", outcome="succeeded")
     assert till.tell(id="e3", payment="pay_of_others", chargeback="dp_9", amount=5)
     assert till.trial() == {}
+
+
+def test_a_chargeback_takes_what_a_payment_at_the_same_moment_leaves(till, topped_up):
+    began, may_end = threading.Event(), threading.Event()
+
+    def spend(tx):
+        about = About(kind="order", customer=ANNA)
+        wallets.take(
+            tx, ANNA, "USD", 700, part="paid", to_account="revenue", about=about, key="spent"
+        )
+        began.set()
+        assert may_end.wait(PATIENCE_S)
+
+    spending = Worker(till.database.run, spend)
+    spending.start()
+    assert began.wait(PATIENCE_S)
+    # The wallet still shows 10.00 to whoever does not wait for the payment to end.
+    charging = Worker(
+        run, till.database, service_chargebacks.note_chargeback, "sandbox",
+        disputed(topped_up, 1000),
+    )  # fmt: skip
+    charging.start()
+    wait_until_it_waits(till.database, charging)
+    may_end.set()
+    spending.result()
+    made = charging.result()
+
+    assert made.recovered == 300
+    assert till.wallet().paid == 0
+    assert till.trial() == {"chargebacks": -700, "revenue": 700}
+
+
+def wait_until_it_waits(database, worker):
+    """Return when somebody waits for a lock; on SQLite whoever writes second does at once."""
+    waiting = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    for _ in range(int(PATIENCE_S * 100)):
+        with database.read() as tx:
+            postgresql = tx.connection.dialect.name == "postgresql"
+            if not postgresql or tx.run(waiting).scalar_one():
+                return
+        worker.join(0.01)
+    raise AssertionError("nobody waits")

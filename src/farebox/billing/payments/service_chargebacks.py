@@ -24,7 +24,7 @@ from farebox.billing.payments.rules import CHARGEBACK
 from farebox.billing.payments.service import changed, locked, read_payment
 from farebox.billing.payments.service_refunds import cancel_refund, refunds_of
 from farebox.billing.wallets.model import Paid
-from farebox.billing.wallets.service import balance_of, fill, take
+from farebox.billing.wallets.service import balance_of, fill, find_wallet, lock_wallet, take
 from farebox.events.service import publish
 from farebox.kernel.ids import record_id
 from farebox.platform.model import Page
@@ -120,6 +120,9 @@ def _recovered(tx: Tx, paid: Payment, one: Chargeback) -> Chargeback:
     """Take back what a top-up had brought, as far as the wallet's paid money goes."""
     if paid.purpose != "top_up":
         return one
+    # Locked before it is read: whoever pays from it at this moment has gone first, or waits.
+    if (wallet := find_wallet(tx, paid.customer, paid.currency)) is not None:
+        lock_wallet(tx, wallet)
     there = min(one.amount, balance_of(tx, paid.customer, paid.currency).paid)
     if there < 1:
         return one
