@@ -166,6 +166,15 @@ class Store:
     def shopper(self, person: Person) -> Shopper:
         return Shopper(self.both.client, person, self.both.settle)
 
+    def visitor(self, name: str, balance: int) -> Shopper:
+        """Return somebody more, with so much in their wallet."""
+        made = self.both.customer(name)
+        self.settle()
+        self.both.admin.patch(f"/v1/customers/{made.id}", {"currency": "RUB"})
+        visitor = self.shopper(Person(id=made.id, name=name, key=made.key))
+        self.fill(visitor, balance)
+        return visitor
+
     def fill(self, who: Shopper, amount: int) -> None:
         """Put money into a wallet by hand; below 0 it is taken out."""
         path = f"/v1/customers/{who.id}/wallets/RUB/adjustments"

@@ -24,6 +24,7 @@ from farebox.http.routes.order_views import (
     show_quotes,
     show_refund,
 )
+from farebox.http.waiting import eventually
 from farebox.http.wire import Amount, Body, Id, IdFilter, Limit, Page, Text, TextCursor, View
 from farebox.storage import Tx
 
@@ -32,6 +33,9 @@ ORDER = "/v1/orders/{order:str}"
 VALUE = {**BILLING, **MOVES_VALUE}
 StateFilter = Annotated[
     State | None, QueryParameter(name="state", description="Only orders in this state")
+]
+Wait = Annotated[
+    Literal["true", "false"], QueryParameter(description="Until it is settled, up to 2 s")
 ]
 ReasonName = Literal["own_wish", "our_fault", "illness"]
 ReasonFilter = Annotated[ReasonName, QueryParameter(description="Why it would go back")]
@@ -120,9 +124,20 @@ def list_orders(
 
 
 @get(ORDER, operation_id="readOrder", tags=TAGS, opt=BILLING, sync_to_thread=True)
-def read_order(order: FromPath[str], desk: NamedDependency[Desk]) -> OrderView:
-    """Read an order."""
-    return desk.read(lambda tx: _show(tx, own_order(tx, desk, order)))
+def read_order(
+    order: FromPath[str], desk: NamedDependency[Desk], wait: Wait = "false"
+) -> OrderView:
+    """Read an order; with `wait` after up to 2 s in which what is under way may come to an end."""
+
+    def look() -> OrderView:
+        return desk.read(lambda tx: _show(tx, own_order(tx, desk, order)))
+
+    return eventually(look, _is_settled) if wait == "true" else look()
+
+
+def _is_settled(seen: OrderView) -> bool:
+    """Tell whether nothing moves an order but its customer: it is paid and granted, or waits."""
+    return seen.state not in {"created", "paid"}
 
 
 @post(
