@@ -1,6 +1,7 @@
 """Loops: one process works, it is woken at a commit, and it stops cleanly."""
 
 import threading
+import time
 
 import pytest
 
@@ -9,7 +10,7 @@ from farebox.events.lease import Lease
 from farebox.events.reader import Reader
 from farebox.events.service_leases import confirm_lease
 from farebox.events.transports.in_process import DatabaseLog
-from farebox.workers.loops import Loop, Loops
+from farebox.workers.loops import VAIN_S, Loop, Loops
 from farebox.workers.relay import Relay
 from tests.events.post import BILLING, PAID, Outside, done, make_done, tell, write_down
 
@@ -130,6 +131,17 @@ def test_a_worker_that_fails_is_tried_again_and_stops_nobody_else(database, runn
     running(Lease(database, "loops"), *loops)
     assert working.wait_for(20)
     assert failing.wait_for(3)
+
+
+def test_a_bell_that_never_stops_does_not_let_a_worker_look_in_vain_without_end(database, running):
+    worker = Counted()
+    loops = running(Lease(database, "loops"), Loop(worker=worker, idle_s=NEVER_S))
+    assert worker.wait_for(1)
+    begun, before = time.monotonic(), worker.steps
+    while worker.steps < before + 6:
+        loops.wake()
+    # Two may follow each other at once; the others wait.
+    assert time.monotonic() - begun >= 4 * VAIN_S
 
 
 def test_closed_loops_have_no_thread_and_no_lease_left(database):

@@ -5,6 +5,7 @@ for it now and then, and take over when it has ended or was given up.
 """
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, Self
@@ -18,6 +19,11 @@ from farebox.kernel.clock import SECOND_US
 
 IDLE_S: Final = 0.1
 """So often a worker looks for what other processes have committed."""
+VAIN_S: Final = 0.02
+"""So long a worker that has just looked in vain hears no bell.
+
+While another one works through thousands of events, each of its commits rings.
+"""
 _log = structlog.get_logger("farebox.workers")
 
 
@@ -103,18 +109,23 @@ class Loops:
 
     def _run(self, loop: Loop, bell: threading.Event) -> None:
         failures = 0
+        in_vain = float("-inf")
         while not self._stop.is_set():
             # Cleared before the work: a ring meanwhile lets it look once more.
             bell.clear()
+            looked, worked = time.monotonic(), False
             try:
                 while self._may_work() and loop.worker.step():
-                    pass
+                    worked = True
             except Exception:  # noqa: BLE001 - the next round tries again, later and later
                 failures += 1
                 _log.warning("worker_failed", worker=loop.name, exc_info=True)
                 self._stop.wait(pause_us(failures) / SECOND_US)
                 continue
             failures = 0
+            if not worked and looked - in_vain < VAIN_S:
+                self._stop.wait(VAIN_S)
+            in_vain = float("-inf") if worked else looked
             bell.wait(loop.idle_s)
 
     def _may_work(self) -> bool:
