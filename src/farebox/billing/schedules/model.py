@@ -65,7 +65,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     not paid yet; `failures` counts the failed tries of it, `retry_at` is when it is tried again,
     `late_at` when it counts as failed without one, `grace_ends_at` until when access goes on,
     `give_up_at` when nothing more is tried. A plan that is wished for is `pending_plan`: at the end
-    of the period, or when `change_invoice` is paid.
+    of the period, or when `change_invoice` is paid. `pending_price` is the version of a price that
+    the next period is on, where another one is planned.
     """
 
     subscription: str
@@ -89,6 +90,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     cancel_at: int | None = None
     pending_plan: str | None = None
     pending_version: int | None = None
+    pending_price: str | None = None
+    pending_price_version: int | None = None
     change_invoice: str | None = None
     invoice: str | None = None
     failures: int = 0

@@ -229,6 +229,8 @@ def ended(one: Schedule, at: int) -> Schedule:
         cancel_at=None,
         pending_plan=None,
         pending_version=None,
+        pending_price=None,
+        pending_price_version=None,
         change_invoice=None,
         invoice=None,
         retry_at=None,

@@ -22,7 +22,7 @@ schedule = _table(
     next_index=_INT, trial_days=_INT, trial_ends_at=_INT, cancel_at=_INT, pending_plan=_TEXT,
     pending_version=_INT, change_invoice=_TEXT, invoice=_TEXT, failures=_INT, retry_at=_INT,
     late_at=_INT, grace_ends_at=_INT, give_up_at=_INT, paused_at=_INT, last_paid_at=_INT,
-    ended_at=_INT, version=_INT, due_at=_INT,
+    ended_at=_INT, version=_INT, due_at=_INT, pending_price=_TEXT, pending_price_version=_INT,
 )  # fmt: skip
 charge = _table(
     "schedule_charge", id=_TEXT, subscription=_TEXT, starts_at=_INT, ends_at=_INT,
@@ -44,6 +44,9 @@ usage_bill = _table(
     price_version=_INT, amount=_INT, invoice=_TEXT, billed_at=_INT,
 )  # fmt: skip
 USAGE_KEY: Final = ("consumer", "period", "product", "interim")
+USAGE: Final = tuple(column.name for column in usage.c)
+BILL_KEY: Final = ("customer", "period", "product")
+BILL: Final = tuple(column.name for column in usage_bill.c)
 
 
 def schedule_of(row: sa.Row[Any]) -> Schedule:
