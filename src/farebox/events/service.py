@@ -63,7 +63,7 @@ def publish(
         "at": tx.now_us,
         "payload": _encode(data).decode(),
     }
-    tx.run(store.outbox.insert(), row)
+    tx.insert_many(store.outbox, tuple(row), [tuple(row.values())])
     tx.after_commit(BELL.ring)
     return event
 
@@ -143,9 +143,14 @@ def _is_number(text: str) -> bool:
 
 def _next_version(tx: Tx, subject: str) -> int:
     """Return the subject's next version; the row lock is held until the commit."""
+    raising = tx.built("next_version", lambda: _raising(tx))
+    return int(tx.run(raising, {"subject": subject, "version": 1}).scalar_one())
+
+
+def _raising(tx: Tx) -> sa.Executable:
     table = store.subject_version
-    statement = tx.insert_of(table).values(subject=subject, version=1)
-    raised = statement.on_conflict_do_update(
+    raised = tx.insert_of(table).on_conflict_do_update(
         index_elements=["subject"], set_={"version": table.c.version + 1}
     )
-    return int(tx.run(raised.returning(table.c.version)).scalar_one())
+    statement: sa.Executable = raised.returning(table.c.version)
+    return statement

@@ -5,44 +5,22 @@ where a whole batch is one statement: the drivers let go of Python's interpreter
 statement step, and a step per row would hand it back and forth a hundred times a batch.
 """
 
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
+from functools import partial
 from typing import Any, Final, TypeVar
 
-import msgspec
 import sqlalchemy as sa
 
 from farebox.kernel.clock import Clock
 from farebox.kernel.refusals import TryAgain
+from farebox.storage.statements import built, insert_once_of, upsert_of
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
 ATTEMPTS: Final = 8
-
-
-_REFUSE: Final = re.compile(
-    r"REFUSE (\w+) (INSERT|UPDATE|DELETE) ON (\w+) WHEN (.+) SAYING '([^']+)'", re.DOTALL
-)
-
-
-class RefusalOf(msgspec.Struct, frozen=True):
-    """What the database itself refuses: a change of a table, under a condition on OLD and NEW."""
-
-    name: str
-    verb: str
-    table: str
-    condition: str
-    text: str
-
-
-def refusal_of(statement: str) -> RefusalOf:
-    """Read a REFUSE of the portable migration language."""
-    found = _REFUSE.fullmatch(" ".join(statement.split()))
-    assert found, statement
-    return RefusalOf(*found.groups())
 
 
 class Problem(Enum):
@@ -67,10 +45,25 @@ class Tx(ABC):
         self.service = database.name
         self.secrets = database.secrets
         self.memo: dict[tuple[object, ...], Any] = {}
+        self._known = database.known
         self._clock = database.clock
         self._moved_us = 0
         self._moved_by = database.moved_by
         self._after_commit: list[Callable[[], None]] = []
+
+    def known(self, key: tuple[object, ...]) -> Any | None:  # noqa: ANN401 - whatever was found out
+        """Return what `know` has kept under a key, or None."""
+        found = self.memo.get(key)
+        return self._known.get(key) if found is None else found
+
+    def know(self, key: tuple[object, ...], found: T) -> T:
+        """Keep what never changes once it is written: for this transaction, and for all after it.
+
+        For later ones only when this one has committed: what it wrote may be taken back.
+        """
+        self.memo[key] = found
+        self.after_commit(lambda: self._known.update({key: found}))
+        return found
 
     @property
     @abstractmethod
@@ -153,18 +146,23 @@ class Tx(ABC):
 
     def upsert(self, table: sa.Table, values: Mapping[str, Any], *, key: Sequence[str]) -> None:
         """Insert a row, or set its columns where a row with that key exists."""
-        statement = self.insert_of(table).values(values)
-        changed = {name: statement.excluded[name] for name in values if name not in key}
-        self.run(statement.on_conflict_do_update(index_elements=list(key), set_=changed))
+        name = ("upsert", table, tuple(values), tuple(key))
+        self.run(self.built(name, lambda: upsert_of(self.insert_of(table), values, key)), values)
 
     def insert_once(
         self, table: sa.Table, values: Mapping[str, Any], *, key: Sequence[str]
     ) -> bool:
         """Insert a row unless one with that key exists; tells whether it was inserted."""
-        # RETURNING tells it on both engines; SQLAlchemy hides psycopg's count of inserted rows.
-        statement = self.insert_of(table).values(values)
-        statement = statement.on_conflict_do_nothing(index_elements=list(key))
-        return self.run(statement.returning(table.c[key[0]])).first() is not None
+        name = ("insert_once", table, tuple(key))
+        statement = self.built(name, lambda: insert_once_of(self.insert_of(table), table, key))
+        if any(isinstance(value, sa.ClauseElement) for value in values.values()):
+            # What the database is to work out is a part of the statement.
+            return self.run(statement.values(values)).first() is not None
+        return self.run(statement, values).first() is not None
+
+    def built(self, name: object, build: Callable[[], T]) -> T:
+        """Return a statement that is the same in every transaction of its engine: built once."""
+        return built((type(self), name), build)
 
     @abstractmethod
     def insert_of(self, table: sa.Table) -> Any:  # noqa: ANN401 - the dialects' Inserts share no base
@@ -220,6 +218,7 @@ class Database(ABC):
         self.clock = clock
         self.moved_by: str | None = None
         self.secrets: Mapping[str, tuple[bytes, ...]] = {}
+        self.known: dict[tuple[object, ...], Any] = {}
 
     def now_us(self) -> int:
         """Return the time for what is kept in memory: without a statement unless it is moved."""
@@ -260,15 +259,7 @@ class Database(ABC):
 
         One that fails keeps none of the others waiting; the first failure is raised at the end.
         """
-        failures = []
-        for work in works:
-            try:
-                self.run(work)
-            except Exception as error:  # noqa: BLE001 - it is raised when the others are done
-                failures.append(error)
-        if failures:
-            raise failures[0]
-        return len(works)
+        return each_alone([partial(self.run, work) for work in works])
 
     def run(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in a writing transaction, again while the database says 'run again'.
@@ -287,6 +278,22 @@ class Database(ABC):
                 if problem_of(error) is not Problem.TRANSIENT:
                     raise
         raise TryAgain
+
+
+def each_alone(calls: Sequence[Callable[[], object]]) -> int:
+    """Make calls one after the other; returns how many there were.
+
+    One that fails keeps none of the others waiting; the first failure is raised at the end.
+    """
+    failures = []
+    for call in calls:
+        try:
+            call()
+        except Exception as error:  # noqa: BLE001 - it is raised when the others are done
+            failures.append(error)
+    if failures:
+        raise failures[0]
+    return len(calls)
 
 
 @contextmanager

@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from farebox.kernel.clock import Clock
-from farebox.storage.database import Database, RefusalOf, Row, Tx, refusal_of, translated_errors
+from farebox.storage.database import Database, Row, Tx, translated_errors
+from farebox.storage.language import RefusalOf, refusal_of
 
 OPTIONS: Final = "-c plan_cache_mode=force_custom_plan -c lock_timeout=20s -c timezone=UTC"
 _NOW: Final = "(extract(epoch from clock_timestamp()) * 1000000)::bigint"

@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from farebox.kernel.clock import Clock
-from farebox.storage.database import Database, Row, Tx, refusal_of, translated_errors
+from farebox.storage.database import Database, Row, Tx, translated_errors
+from farebox.storage.language import refusal_of
 from farebox.storage.turns import Turns
 
 # Bulk statements exist for these numbers of rows; what is missing to the next one is filled with

@@ -20,19 +20,20 @@ _ledger: Final = Ledger()
 
 def open_currency(tx: Tx, currency: str) -> Asset:
     """Return a currency as the ledger's asset, made at first; refuses `currency_unknown`."""
-    known: Asset | None = tx.memo.get((_BOOKS, currency))
+    key = (_BOOKS, currency)
+    known: Asset | None = tx.known(key)
     if known is None:
-        known = tx.memo[_BOOKS, currency] = _ledger.open_asset(tx, currency, scale_of(currency))
+        known = tx.know(key, _ledger.open_asset(tx, currency, scale_of(currency)))
     return known
 
 
 def account_of(tx: Tx, currency: str, name: str) -> int:
     """Return the id of an account, made at first; refuses `chart_unknown`, `currency_unknown`."""
     key = (_BOOKS, currency, name)
-    known: int | None = tx.memo.get(key)
+    known: int | None = tx.known(key)
     if known is None:
         asset = open_currency(tx, currency)
-        known = tx.memo[key] = _ledger.open_sink(tx, asset, checked_account(name))
+        known = tx.know(key, _ledger.open_sink(tx, asset, checked_account(name)))
     return known
 
 
@@ -81,6 +82,23 @@ def post_all(
             raise EntryRefused(f"the entry was refused: {outcome.code}")
         found[place] = outcome.operation
     return found
+
+
+def post_linked(
+    tx: Tx, currency: str, entries: Sequence[tuple[Sequence[Line], About]], *, key: str
+) -> None:
+    """Write several entries, (lines, about) each, under one key: all of them or none; see `post`.
+
+    The same key again writes nothing.
+    """
+    made = [posting(tx, currency, lines, about) for lines, about in entries]
+    commands = [command for command in made if command.legs]
+    if not commands:
+        return
+    [outcomes] = _ledger.apply(tx, [request(*commands, caller=_BOOKS, key=key)])
+    for outcome in outcomes:
+        if not isinstance(outcome, Applied):
+            raise EntryRefused(f"the entry was refused: {outcome.code}")
 
 
 def balance_of(tx: Tx, currency: str, name: str) -> int:

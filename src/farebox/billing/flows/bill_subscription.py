@@ -17,8 +17,7 @@ from farebox.billing.invoices.model import (
     PeriodClosed,
     TransitionRefused,
 )
-from farebox.billing.invoices.service import draft
-from farebox.billing.invoices.service_issue import issue, void, write_off
+from farebox.billing.invoices.service_issue import issue_new, void, write_off
 from farebox.billing.payments.service import call_off, open_intent, payments_of
 from farebox.billing.pricing.model_prices import Price, PriceUnknown
 from farebox.billing.pricing.rules_proration import prorate, share
@@ -116,11 +115,11 @@ def plan_line(
     )
 
 
-def draft_of_plan(
+def issue_of_plan(
     tx: Tx, one: Schedule, lines: Sequence[InvoiceLine], *, period: tuple[int, int]
 ) -> Invoice:
-    """Draft an invoice of a subscription: once for each version of its schedule."""
-    return draft(
+    """Issue an invoice of a subscription: once for each version of its schedule."""
+    return issue_new(
         tx,
         customer=one.customer,
         currency=one.currency,
@@ -153,7 +152,7 @@ def bill_stretch(tx: Tx, one: Schedule, period: Period, start: int, end: int) ->
     line = line_of_stretch(tx, one, period, start, end)
     if line is None:
         return None
-    made = issue(tx, draft_of_plan(tx, one, [line], period=(start, end)).id)
+    made = issue_of_plan(tx, one, [line], period=(start, end))
     sold = made.lines[0]
     insert_charge(
         tx,
@@ -191,10 +190,12 @@ def part_of_fee(
 # -- payments --------------------------------------------------------------------------------------
 
 
-def wait_for(tx: Tx, one: Schedule, invoice: Invoice) -> Schedule:
+def wait_for(
+    tx: Tx, one: Schedule, invoice: Invoice, terms: PaymentTerms | None = None
+) -> Schedule:
     """Return a schedule that waits for an invoice, whose payment is opened."""
     open_payment(tx, one, invoice, key=f"{invoice.id}:0")
-    return with_invoice(one, invoice.id, terms_of(tx, one), tx.now_us)
+    return with_invoice(one, invoice.id, terms or terms_of(tx, one), tx.now_us)
 
 
 def open_payment(

@@ -9,13 +9,14 @@ import msgspec
 from farebox.billing.flows.bill_subscription import line_of_stretch, terms_of
 from farebox.billing.flows.change_plan import unbilled_since
 from farebox.billing.flows.looking import undone
-from farebox.billing.flows.rate_usage import NotRated, rate
+from farebox.billing.flows.rate_product import NotRated, known_of, rate
 from farebox.billing.flows.renew_subscription import with_planned
+from farebox.billing.flows.sold import Sold
 from farebox.billing.invoices.model import Invoice, InvoiceLine
 from farebox.billing.invoices.service import draft
 from farebox.billing.schedules.model import NothingToPay, Schedule
 from farebox.billing.schedules.rules import bills_at, period_of
-from farebox.billing.schedules.service import lock_schedule
+from farebox.billing.schedules.service import lock_schedule, schedules_of
 from farebox.billing.schedules.service_usage import totals_of, unbilled_of
 from farebox.storage import Database, Tx
 
@@ -62,12 +63,15 @@ def _period_line(tx: Tx, one: Schedule, due_at: int) -> InvoiceLine | None:
 
 def _usage_lines(tx: Tx, one: Schedule) -> list[InvoiceLine]:
     open_ = unbilled_of(tx, one.customer)
+    known = known_of(tx, one.customer, open_, schedules_of(tx, one.customer))
+    sold = Sold()
     lines = []
     for period, product in dict.fromkeys((each.period, each.product) for each in open_):
         so_far = [each for each in open_ if (each.period, each.product) == (period, product)]
         interim = [each for each in so_far if each.interim]
         try:
-            part = rate(tx, [*totals_of(tx, one.customer, period, product), *interim])
+            totals = [*totals_of(tx, one.customer, period, product), *interim]
+            part = rate(tx, totals, known, sold)
         except NotRated:
             continue
         if part.line is not None:

@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final, Protocol
 
+import msgspec
+
 from farebox.billing.books.model import (
     BAD_DEBT,
     CREDIT,
@@ -136,6 +138,14 @@ def checked_due_days(days: int) -> int:
 def deferred_of(sold: InvoiceLine, net: int, at: int) -> int:
     """Return how much of a line is earned later: all, while its period is not over."""
     return net if sold.period_end is not None and sold.period_end > at and net > 0 else 0
+
+
+def with_deferred(lines: Sequence[IssuedLine], at: int) -> tuple[IssuedLine, ...]:
+    """Return lines that say how much of them is earned after an instant."""
+    return tuple(
+        msgspec.structs.replace(each, deferred=deferred_of(each.sold, each.net, at))
+        for each in lines
+    )
 
 
 def move(debit: str, credit: str, amount: int) -> Line:

@@ -7,6 +7,7 @@ from hashlib import sha256
 import msgspec
 import sqlalchemy as sa
 
+from farebox.billing.customers.model import Customer
 from farebox.billing.customers.service import ensure_by_id, find_customer, read_customer
 from farebox.billing.customers.service_payer import payer_of
 from farebox.billing.invoices import store
@@ -31,6 +32,7 @@ from farebox.billing.invoices.rules import (
     checked_lines,
     priced_lines,
     quote_lines,
+    with_deferred,
 )
 from farebox.billing.invoices.service_settings import find_series
 from farebox.billing.pricing.model_taxes import Payer
@@ -38,7 +40,7 @@ from farebox.billing.pricing.service_credit import Quote
 from farebox.billing.pricing.service_currency import scale_of
 from farebox.billing.pricing.service_quotes import total_of
 from farebox.kernel.ids import record_id
-from farebox.kernel.refusals import ValueRefused
+from farebox.kernel.refusals import TryAgain, ValueRefused
 from farebox.platform.model import SYSTEM, Actor, Page
 from farebox.platform.rules import checked_limit, page_of
 from farebox.storage import Tx
@@ -68,35 +70,75 @@ def draft(
     `value_invalid`, what `total_of` refuses, and (`invoice_key_reused`) another draft under the
     same key.
     """
+    new = begun(
+        tx, customer=customer, currency=currency, lines=lines, due_days=due_days, key=key,
+        period=period, subscription=subscription, order=order, quote=quote, series=series,
+        language=language,
+    )  # fmt: skip
+    if not new.is_first:
+        return read_invoice(tx, new.invoice.id)
+    note_down(tx, new.invoice, "drafted", actor)
+    return new.invoice
+
+
+class Begun(msgspec.Struct, frozen=True, kw_only=True):
+    """A draft with its customer; `is_first` says that it was made, and not found under its key.
+
+    `quote` is what it was priced by, where it has lines.
+    """
+
+    invoice: Invoice
+    customer: Customer
+    is_first: bool
+    quote: Quote | None = None
+
+
+def begun(
+    tx: Tx,
+    *,
+    customer: str,
+    currency: str,
+    lines: Sequence[InvoiceLine],
+    due_days: int,
+    key: str,
+    period: tuple[int, int] | None = None,
+    subscription: str | None = None,
+    order: str | None = None,
+    quote: Quote | None = None,
+    series: str = INVOICES,
+    language: str | None = None,
+) -> Begun:
+    """Write a draft and its lines, once under a key, without a word in its history; see `draft`."""
     start, end = period or (None, None)
     asked = _digest(customer, currency, list(lines), due_days, period, subscription, order, series)
     known = tx.one(sa.select(store.invoice).where(store.invoice.c.key == key))
     if known is not None:
         if known.asked != asked:
             raise InvoiceKeyReused
-        return read_invoice(tx, known.id)
+        found = store.invoice_of(known)
+        return Begun(invoice=found, customer=read_customer(tx, found.customer), is_first=False)
     checked_lines(lines)
     check_period(start, end)
     scale_of(currency)
-    payer = ensure_by_id(tx, customer).id
+    payer = ensure_by_id(tx, customer)
     if find_series(tx, series).kind != "invoice":
         raise ValueRefused("this series is of another kind of documents")
     made = Invoice(
-        id=record_id("inv"), key=key, series=series, customer=payer, currency=currency,
+        id=record_id("inv"), key=key, series=series, customer=payer.id, currency=currency,
         language=language, subscription=subscription, order=order, period_start=start,
         period_end=end, due_days=checked_due_days(due_days), priced=quote is not None,
         created_at=tx.now_us, state="draft", year=None, sequence=None, number=None, issued_at=None,
         due_at=None, seller=None, buyer=None, inclusive=False, treatment=None, fees=0, discount=0,
         net=0, tax=0, total=0, paid=0, canceled=0, written_off=0, closed_at=None,
     )  # fmt: skip
+    by = quote or (quote_of(tx, made, lines, payer) if lines else None)
+    made = _priced(made, lines, by)
+    # As it is now: who issues at once has no line to change.
+    made = msgspec.structs.replace(made, lines=with_deferred(made.lines, tx.now_us))
     if not tx.insert_once(store.invoice, store.invoice_row(made, asked), key=("key",)):
-        return draft(
-            tx, customer=customer, currency=currency, lines=lines, due_days=due_days, key=key,
-            period=period, subscription=subscription, order=order, quote=quote, series=series,
-            language=language, actor=actor,
-        )  # fmt: skip
-    note_down(tx, made, "drafted", actor)
-    return price_draft(tx, made, list(lines), quote)
+        raise TryAgain
+    _write_lines(tx, made)
+    return Begun(invoice=made, customer=payer, is_first=True, quote=by)
 
 
 def add_lines(
@@ -150,18 +192,26 @@ def price_draft(
     tx: Tx, found: Invoice, lines: Sequence[InvoiceLine], quote: Quote | None = None
 ) -> Invoice:
     """Write what lines come to now, by the one code of quotes, or as a quote says it."""
+    priced = _priced(found, lines, quote or (quote_of(tx, found, lines) if lines else None))
+    tx.run(store.line.delete().where(store.line.c.invoice == found.id))
+    _write_lines(tx, priced)
+    here = store.invoice.c.id == found.id
+    names = ("inclusive", "treatment", "fees", "discount", "net", "tax", "total")
+    row = store.invoice_row(priced, "")
+    tx.run(store.invoice.update().where(here).values({name: row[name] for name in names}))
+    return priced
+
+
+def _priced(found: Invoice, lines: Sequence[InvoiceLine], quote: Quote | None) -> Invoice:
+    """Return a draft with lines as a quote says them; without a quote it comes to nothing."""
     made: tuple[IssuedLine, ...] = ()
-    if lines:
-        made_of = quote or quote_of(tx, found, lines)
-        if made_of.currency != found.currency:
+    if quote is not None and lines:
+        if quote.currency != found.currency:
             raise ValueRefused("the quote is in another currency")
-        made = priced_lines(lines, made_of)
-        found = msgspec.structs.replace(
-            found,
-            inclusive=made_of.inclusive,
-            treatment=TaxNote(kind=made_of.treatment.kind, note=made_of.treatment.note),
-        )
-    priced = msgspec.structs.replace(
+        made = priced_lines(lines, quote)
+        treatment = TaxNote(kind=quote.treatment.kind, note=quote.treatment.note)
+        found = msgspec.structs.replace(found, inclusive=quote.inclusive, treatment=treatment)
+    return msgspec.structs.replace(
         found,
         lines=made,
         fees=sum(each.sold.amount for each in made),
@@ -170,19 +220,18 @@ def price_draft(
         tax=sum(each.tax for each in made),
         total=sum(each.gross for each in made),
     )
-    tx.run(store.line.delete().where(store.line.c.invoice == found.id))
-    if made:
-        tx.run(store.line.insert(), [store.line_row(found.id, each) for each in made])
-    here = store.invoice.c.id == found.id
-    names = ("inclusive", "treatment", "fees", "discount", "net", "tax", "total")
-    row = store.invoice_row(priced, "")
-    tx.run(store.invoice.update().where(here).values({name: row[name] for name in names}))
-    return priced
 
 
-def quote_of(tx: Tx, found: Invoice, lines: Sequence[InvoiceLine]) -> Quote:
+def _write_lines(tx: Tx, found: Invoice) -> None:
+    rows = (store.line_row(found.id, each) for each in found.lines)
+    tx.insert_many(store.line, store.LINE, [tuple(map(row.get, store.LINE)) for row in rows])
+
+
+def quote_of(
+    tx: Tx, found: Invoice, lines: Sequence[InvoiceLine], customer: Customer | None = None
+) -> Quote:
     """Return what lines come to for the invoice's customer now; refuses what `total_of` refuses."""
-    payer = payer_of(read_customer(tx, found.customer))
+    payer = payer_of(customer or read_customer(tx, found.customer))
     asked = quote_lines(lines, found.currency)
     return total_of(tx, asked, payer, tx.now_us, subscription=found.subscription)
 
@@ -283,7 +332,7 @@ def note_down(
         "reference": reference,
         "at": tx.now_us,
     }
-    tx.run(store.history.insert(), row)
+    tx.insert_many(store.history, tuple(row), [tuple(row.values())])
 
 
 def _digest(*asked: object) -> str:

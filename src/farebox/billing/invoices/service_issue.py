@@ -1,5 +1,7 @@
 """Issuing an invoice, and what else may become of it but being paid."""
 
+from collections.abc import Sequence
+
 import msgspec
 import sqlalchemy as sa
 
@@ -12,6 +14,7 @@ from farebox.billing.invoices.model import (
     LANGUAGES,
     Buyer,
     Invoice,
+    InvoiceLine,
     InvoiceNotIssued,
     IssuedLine,
     Place,
@@ -20,11 +23,12 @@ from farebox.billing.invoices.model import (
 from farebox.billing.invoices.rules import (
     DAY_US,
     after,
-    deferred_of,
     issue_entries,
     void_entries,
+    with_deferred,
 )
 from farebox.billing.invoices.service import (
+    begun,
     check_issuable,
     lock_invoice,
     note_down,
@@ -36,12 +40,12 @@ from farebox.billing.invoices.service_files import plan_delivery
 from farebox.billing.invoices.service_recognition import begin_recognition, earned_so_far
 from farebox.billing.invoices.service_settings import (
     check_open,
-    find_series,
+    issuing,
     next_number,
-    read_seller,
 )
 from farebox.billing.pricing.model_coupons import Redeemed
 from farebox.billing.pricing.service_coupons import use_discounts
+from farebox.billing.pricing.service_credit import Quote
 from farebox.events.service import publish
 from farebox.kernel.clock import show_time
 from farebox.platform.model import SYSTEM, Actor
@@ -64,15 +68,49 @@ def issue(tx: Tx, invoice_id: str, *, actor: Actor = SYSTEM) -> Invoice:
         sold = [each.sold for each in found.lines]
         quote = quote_of(tx, found, sold)
         found = price_draft(tx, found, sold, quote)
-        used = [each for each in quote.redemptions if isinstance(each, Redeemed)]
-        use_discounts(tx, used, bill=found.id)
+        _use_coupons(tx, quote, found)
+    return _issued(tx, found, read_customer(tx, found.customer), actor)
+
+
+def issue_new(
+    tx: Tx,
+    *,
+    customer: str,
+    currency: str,
+    lines: Sequence[InvoiceLine],
+    due_days: int,
+    key: str,
+    period: tuple[int, int],
+    subscription: str,
+    actor: Actor = SYSTEM,
+) -> Invoice:
+    """Draft an invoice and issue it at once: what it comes to is counted and written once.
+
+    Under a `key` it is made once. Refuses what `draft` and `issue` refuse.
+    """
+    new = begun(
+        tx, customer=customer, currency=currency, lines=lines, due_days=due_days, key=key,
+        period=period, subscription=subscription,
+    )  # fmt: skip
+    if not new.is_first:
+        return issue(tx, new.invoice.id, actor=actor)
+    note_down(tx, new.invoice, "drafted", actor)
+    if new.quote is not None:
+        _use_coupons(tx, new.quote, new.invoice)
+    return _issued(tx, new.invoice, new.customer, actor)
+
+
+def _use_coupons(tx: Tx, quote: Quote, found: Invoice) -> None:
+    used = [each for each in quote.redemptions if isinstance(each, Redeemed)]
+    use_discounts(tx, used, bill=found.id)
+
+
+def _issued(tx: Tx, found: Invoice, customer: Customer, actor: Actor) -> Invoice:
+    """Issue a draft whose totals are those of now."""
     check_issuable(found)
-    issued = _numbered(tx, _frozen_lines(tx, found))
-    entries = [
-        (issue_entries(line), about(issued, "invoice", line), f"{issued.id}:issued:{line.line}")
-        for line in issued.lines
-    ]
-    books.post_all(tx, issued.currency, entries)
+    issued = _numbered(tx, _frozen_lines(tx, found), customer)
+    entries = [(issue_entries(line), about(issued, "invoice", line)) for line in issued.lines]
+    books.post_linked(tx, issued.currency, entries, key=f"{issued.id}:issued")
     begin_recognition(tx, issued)
     plan_delivery(tx, issued.id, issued)
     _told(tx, issued, "issued", actor)
@@ -169,22 +207,21 @@ def buyer_of(customer: Customer) -> Buyer:
 
 def _frozen_lines(tx: Tx, found: Invoice) -> Invoice:
     """Say of each line how much is earned later; from here on no line changes."""
-    lines = tuple(
-        msgspec.structs.replace(each, deferred=deferred_of(each.sold, each.net, tx.now_us))
-        for each in found.lines
-    )
-    for each in (line for line in lines if line.deferred):
-        here = sa.and_(store.line.c.invoice == found.id, store.line.c.line == each.line)
-        tx.run(store.line.update().where(here).values(deferred=each.deferred))
+    lines = with_deferred(found.lines, tx.now_us)
+    rows = [
+        (found.id, now.line, now.deferred)
+        for was, now in zip(found.lines, lines, strict=True)
+        if now.deferred != was.deferred
+    ]
+    tx.update_many(store.line, ("deferred",), rows, key=("invoice", "line"))
     return msgspec.structs.replace(found, lines=lines)
 
 
-def _numbered(tx: Tx, found: Invoice) -> Invoice:
+def _numbered(tx: Tx, found: Invoice, customer: Customer) -> Invoice:
     now = tx.now_us
-    check_open(tx, now)
-    seller, customer = read_seller(tx), read_customer(tx, found.customer)
+    series, seller = issuing(tx, found.series)
     language = customer.locale.partition("-")[0].partition("_")[0]
-    year, sequence, number = next_number(tx, find_series(tx, found.series), now)
+    year, sequence, number = next_number(tx, series, now)
     return _changed(
         tx,
         found,
@@ -212,8 +249,7 @@ def _pay_by_credit(tx: Tx, found: Invoice) -> Invoice:
 def _changed(tx: Tx, found: Invoice, **values: object) -> Invoice:
     changed: Invoice = msgspec.structs.replace(found, **values)
     row = store.invoice_row(changed, "")
-    here = store.invoice.c.id == found.id
-    tx.run(store.invoice.update().where(here).values({name: row[name] for name in values}))
+    tx.update_many(store.invoice, list(values), [(found.id, *(row[name] for name in values))])
     return changed
 
 

@@ -133,12 +133,37 @@ def next_number(tx: Tx, series: Series, at: int) -> tuple[int, int, str]:
     number whose transaction fails is given again: there is never a gap.
     """
     year = year_of(series, at)
-    empty = {"series": series.series, "year": year, "last": 0, "at": at}
-    tx.insert_once(store.counter, empty, key=("series", "year"))
-    here = sa.and_(store.counter.c.series == series.series, store.counter.c.year == year)
-    raised = store.counter.update().where(here).values(last=store.counter.c.last + 1, at=at)
-    sequence = int(tx.run(raised.returning(store.counter.c.last)).scalar_one())
+    table = store.counter
+    first = {"series": series.series, "year": year, "last": 1, "at": at}
+    raised = tx.insert_of(table).on_conflict_do_update(
+        index_elements=["series", "year"], set_={"last": table.c.last + 1, "at": at}
+    )
+    sequence = int(tx.run(raised.returning(table.c.last), first).scalar_one())
     return year, sequence, number_of(series, year, sequence)
+
+
+def issuing(tx: Tx, series: str) -> tuple[Series, Seller]:
+    """Return by which series and by whom something is issued now, in one statement.
+
+    Refuses `seller_missing`, `series_unknown`, and (`period_closed`) a time that is closed.
+    """
+    known = store.series.c.series == series
+    newest = sa.select(store.seller.c.details).order_by(store.seller.c.version.desc()).limit(1)
+    until = sa.select(sa.func.max(store.closed_period.c.until))
+    facts = sa.select(
+        store.series,
+        newest.scalar_subquery().label("seller"),
+        until.scalar_subquery().label("until"),
+    )
+    row = tx.one(facts.where(known))
+    if row is None:
+        find_series(tx, series)
+        return issuing(tx, series)
+    if tx.now_us < (row.until or 0):
+        raise PeriodClosed
+    if row.seller is None:
+        raise SellerMissing
+    return store.series_of(row), store.seller_of(row.seller)
 
 
 def closed_until(tx: Tx) -> int:

@@ -87,6 +87,7 @@ delivery = _table(
     done_at=_INT,
 )  # fmt: skip
 
+LINE: Final = tuple(column.name for column in line.c)
 _TAXES: Final = msgspec.json.Decoder(tuple[TaxPart, ...])
 _RATES: Final = msgspec.json.Decoder(tuple[Rate, ...])
 _DISCOUNTS: Final = msgspec.json.Decoder(dict[str, int])

@@ -77,8 +77,9 @@ def open_intent(
         charged_back=0, created_at=tx.now_us, changed_at=tx.now_us, ended_at=None, attention=None,
     )  # fmt: skip
     row = {**msgspec.structs.asdict(made), **store.NEW, "final": 0, "abandoning": 0}
+    row["due_at"] = tx.now_us
     try:
-        tx.run(store.payment.insert(), {**row, "due_at": tx.now_us})
+        tx.insert_many(store.payment, tuple(row), [tuple(row.values())])
     except sa.exc.IntegrityError as error:
         # Somebody else opened one meanwhile: look at what is there now.
         raise TryAgain from error

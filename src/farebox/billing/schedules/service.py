@@ -68,6 +68,32 @@ def schedules_of(tx: Tx, customer: str) -> list[Schedule]:
     return [store.schedule_of(row) for row in rows]
 
 
+def lock_schedules_of(tx: Tx, customer: str) -> list[Schedule]:
+    """Return a customer's schedules, oldest first, which nobody else changes until the commit."""
+    here = _schedule.c.customer == customer
+    rows = tx.run(
+        sa.select(_schedule).where(here).order_by(_schedule.c.subscription).with_for_update()
+    )
+    return [store.schedule_of(row) for row in rows]
+
+
+def lock_on_price(
+    tx: Tx, price: str, version: int, *, after: str | None, limit: int
+) -> list[Schedule]:
+    """Return who is on another version of a price and has not ended, locked, by subscription."""
+    here = sa.and_(
+        _schedule.c.price == price,
+        _schedule.c.price_version != version,
+        _schedule.c.state != "canceled",
+        _schedule.c.subscription > (after or ""),
+    )
+    rows = tx.run(
+        sa.select(_schedule).where(here).order_by(_schedule.c.subscription)
+        .limit(limit).with_for_update()
+    )  # fmt: skip
+    return [store.schedule_of(row) for row in rows]
+
+
 def list_schedules(
     tx: Tx,
     *,
@@ -102,8 +128,10 @@ def write_schedule(tx: Tx, before: Schedule, after: Schedule) -> Schedule:
     if after == before:
         return before
     after = msgspec.structs.replace(after, version=before.version + 1)
-    here = _schedule.c.subscription == before.subscription
-    tx.run(_schedule.update().where(here).values(_row(after)))
+    was, now = _row(before), _row(after)
+    names = [name for name in now if now[name] != was[name]]
+    changed = (before.subscription, *(now[name] for name in names))
+    tx.update_many(_schedule, names, [changed], key=("subscription",))
     return after
 
 

@@ -1,25 +1,27 @@
 """What was used, as access told it, until it is billed; and what was billed of it so far."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 import sqlalchemy as sa
 
 from farebox.billing.schedules import store
 from farebox.billing.schedules.model import UsageBill, UsageState, UsageTotal
+from farebox.kernel.refusals import TryAgain
 from farebox.platform.model import Page
 from farebox.platform.rules import checked_limit, page_of
 from farebox.storage import Tx
 
 _usage, _bill = store.usage, store.usage_bill
+_A_CUSTOMERS: Final = 20
+"""So many totals a customer are looked at for who is due; who has more is found all the same."""
 
 
-def keep_total(tx: Tx, one: UsageTotal) -> None:
-    """Keep a total: a final one once, an interim one in the place of the one before."""
-    if one.interim:
-        tx.upsert(_usage, store.usage_row(one), key=store.USAGE_KEY)
-    else:
-        tx.insert_once(_usage, store.usage_row(one), key=store.USAGE_KEY)
+def keep_totals(tx: Tx, ones: Sequence[UsageTotal]) -> None:
+    """Keep a consumer's totals, each once; what was told of them so far has been dropped."""
+    rows = [row_of(store.usage_row(one), store.USAGE) for one in ones]
+    tx.insert_missing(_usage, ", ".join(store.USAGE_KEY), store.USAGE, rows)
 
 
 def drop_interim(tx: Tx, consumer: str) -> None:
@@ -30,17 +32,28 @@ def drop_interim(tx: Tx, consumer: str) -> None:
 
 def due_customers(tx: Tx, limit: int = 100) -> list[str]:
     """Return customers whose usage is to be billed, longest due first."""
-    first = sa.func.min(_usage.c.due_at).label("first")
-    due = sa.select(_usage.c.customer, first).where(_usage.c.due_at <= tx.now_us)
-    rows = tx.run(due.group_by(_usage.c.customer).order_by(first).limit(limit))
-    return [row.customer for row in rows]
+    # Not grouped by customer: that would read all that is due for each hundred of them.
+    due = sa.select(_usage.c.customer).where(_usage.c.due_at <= tx.now_us)
+    rows = tx.run(due.order_by(_usage.c.due_at).limit(limit * _A_CUSTOMERS))
+    return list(dict.fromkeys(row.customer for row in rows))[:limit]
 
 
 def lock_due(tx: Tx, customer: str) -> list[UsageTotal]:
-    """Return what is to be billed of a customer's usage; nobody else bills it until the commit."""
-    here = (_usage.c.customer == customer, _usage.c.due_at <= tx.now_us)
+    """Return all final totals of those periods of a customer of which something is due.
+
+    Nobody else bills them until the commit; `is_due` says which of them are due.
+    """
+    due = sa.select(_usage.c.period).where(
+        _usage.c.customer == customer, _usage.c.due_at <= tx.now_us
+    )
+    here = (_usage.c.customer == customer, _usage.c.period.in_(due), _usage.c.interim == 0)
     rows = tx.run(_ordered(sa.select(_usage).where(*here)).with_for_update())
     return [store.usage_of(row) for row in rows]
+
+
+def is_due(one: UsageTotal, now: int) -> bool:
+    """Tell whether a total is to be billed now."""
+    return one.due_at is not None and one.due_at <= now
 
 
 def totals_of(tx: Tx, customer: str, period: str, product: str) -> list[UsageTotal]:
@@ -52,17 +65,6 @@ def totals_of(tx: Tx, customer: str, period: str, product: str) -> list[UsageTot
         _usage.c.interim == 0,
     )
     return [store.usage_of(row) for row in tx.run(_ordered(sa.select(_usage).where(*here)))]
-
-
-def totals_by_product(
-    tx: Tx, customer: str, periods: Sequence[str]
-) -> dict[tuple[str, str], list[UsageTotal]]:
-    """Return all final totals of a customer in these periods, by (period, product)."""
-    here = (_usage.c.customer == customer, _usage.c.period.in_(periods), _usage.c.interim == 0)
-    found: dict[tuple[str, str], list[UsageTotal]] = {}
-    for row in tx.run(_ordered(sa.select(_usage).where(*here))):
-        found.setdefault((row.period, row.product), []).append(store.usage_of(row))
-    return found
 
 
 def unbilled_of(tx: Tx, customer: str) -> list[UsageTotal]:
@@ -96,37 +98,49 @@ def mark(
     tx: Tx, ones: Sequence[UsageTotal], state: UsageState, *, reason: str | None = None
 ) -> None:
     """Say what became of totals; only those that wait have a time at which they are due."""
-    for one in ones:
-        due_at = tx.now_us if state == "waiting" else None
-        changed = msgspec.structs.replace(one, state=state, reason=reason, due_at=due_at)
-        tx.run(_usage.update().where(_key(one)).values(store.usage_row(changed)))
+    due_at = tx.now_us if state == "waiting" else None
+    rows = [(*_key_of(one), state, reason, due_at) for one in ones]
+    tx.update_many(_usage, ("state", "reason", "due_at"), rows, key=store.USAGE_KEY)
 
 
 def put_off(tx: Tx, ones: Sequence[UsageTotal], until: int) -> None:
     """Let totals be billed later."""
-    for one in ones:
-        tx.run(_usage.update().where(_key(one)).values(due_at=until))
+    rows = [(*_key_of(one), until) for one in ones]
+    tx.update_many(_usage, ("due_at",), rows, key=store.USAGE_KEY)
 
 
-def find_bill(tx: Tx, customer: str, period: str, product: str) -> UsageBill | None:
-    """Return what was billed of a product's usage in a period so far, or None."""
-    here = (_bill.c.customer == customer, _bill.c.period == period, _bill.c.product == product)
-    row = tx.one(sa.select(_bill).where(*here))
-    return None if row is None else store.bill_of(row)
+def bills_of(tx: Tx, customer: str, periods: Sequence[str]) -> dict[tuple[str, str], UsageBill]:
+    """Return what was billed of a customer's usage in these periods so far, by period, product."""
+    here = (_bill.c.customer == customer, _bill.c.period.in_(periods))
+    bills = map(store.bill_of, tx.run(sa.select(_bill).where(*here)))
+    return {(each.period, each.product): each for each in bills}
 
 
-def keep_bill(tx: Tx, one: UsageBill) -> None:
-    """Keep what was billed so far."""
-    tx.upsert(_bill, msgspec.structs.asdict(one), key=("customer", "period", "product"))
+def keep_bills(
+    tx: Tx, ones: Sequence[UsageBill], known: Mapping[tuple[str, str], UsageBill]
+) -> None:
+    """Keep what was billed so far, in the place of what was known of it before.
+
+    Who finds that somebody else has billed the same meanwhile is run again, and bills the rest.
+    """
+    new = [one for one in ones if (one.period, one.product) not in known]
+    again = [one for one in ones if (one.period, one.product) in known]
+    rows = [row_of(msgspec.structs.asdict(one), store.BILL) for one in new]
+    if tx.insert_missing(_bill, ", ".join(store.BILL_KEY), store.BILL, rows) != len(rows):
+        raise TryAgain
+    changed = tuple(name for name in store.BILL if name not in store.BILL_KEY)
+    ordered = (*store.BILL_KEY, *changed)
+    rows = [row_of(msgspec.structs.asdict(one), ordered) for one in again]
+    tx.update_many(_bill, changed, rows, key=store.BILL_KEY)
 
 
-def _key(one: UsageTotal) -> sa.ColumnElement[bool]:
-    return sa.and_(
-        _usage.c.consumer == one.consumer,
-        _usage.c.period == one.period,
-        _usage.c.product == one.product,
-        _usage.c.interim == int(one.interim),
-    )
+def row_of(facts: Mapping[str, object], columns: Sequence[str]) -> tuple[object, ...]:
+    """Return facts in the order of columns."""
+    return tuple(facts[name] for name in columns)
+
+
+def _key_of(one: UsageTotal) -> tuple[object, ...]:
+    return (one.consumer, one.period, one.product, int(one.interim))
 
 
 def _ordered(statement: sa.Select[tuple[object, ...]]) -> sa.Select[tuple[object, ...]]:
