@@ -4,6 +4,9 @@ from functools import partial
 
 import pytest
 
+from farebox.billing.books import service as books
+from farebox.billing.books.model import EntryRefused
+from farebox.billing.flows import issue_invoices
 from farebox.billing.flows.issue_invoices import InvoicesDue
 from farebox.billing.invoices import service, service_issue, service_settings, store
 from farebox.billing.invoices.model import (
@@ -17,6 +20,7 @@ from farebox.billing.invoices.rules import STEPS
 from farebox.billing.invoices.service_credit import credit_of
 from farebox.billing.invoices.service_notes import credit_note
 from farebox.billing.invoices.service_payments import pay, payments_of
+from farebox.billing.invoices.service_recognition import earned_so_far
 from farebox.events import store as events
 from farebox.kernel.refusals import ValueRefused
 from farebox.platform.service_audit import list_audit
@@ -285,3 +289,55 @@ def test_an_issue_before_the_end_of_a_closed_period_is_refused(billing, clock):
         run(billing, service_issue.issue, draft.id)
     with billing.read() as tx:
         assert tx.one(store.counter.select()) is None
+
+
+# -- what stands in the way of others --------------------------------------------------------------
+
+
+def test_an_invoice_that_cannot_be_earned_keeps_no_other_waiting(billing, clock, monkeypatch):
+    first = issued(billing, year_from(billing, 36_500))
+    second = issued(billing, year_from(billing, 36_500))
+    worker = InvoicesDue(billing)
+    break_entries_of(monkeypatch, first)
+    clock.move(9 * DAY_US)
+
+    with pytest.raises(EntryRefused):
+        worker.step()
+
+    assert earned(billing, first, second) == (0, 1_000)
+    monkeypatch.undo()
+    worker.step()
+    assert earned(billing, first, second) == (1_000, 1_000)
+
+
+def test_an_invoice_that_cannot_fall_due_keeps_no_other_waiting(billing, clock, monkeypatch):
+    first, second = issued(billing, a_line(1_000)), issued(billing, a_line(2_000))
+    real = issue_invoices.fall_due
+
+    def fall_due(tx, invoice_id):
+        if invoice_id == first.id:
+            raise EntryRefused
+        return real(tx, invoice_id)
+
+    monkeypatch.setattr(issue_invoices, "fall_due", fall_due)
+    clock.move(15 * DAY_US)
+    with pytest.raises(EntryRefused):
+        InvoicesDue(billing).step()
+    assert run(billing, service.read_invoice, first.id).state == "issued"
+    assert run(billing, service.read_invoice, second.id).state == "past_due"
+
+
+def break_entries_of(monkeypatch, invoice):
+    """Let the books refuse what is earned of one invoice."""
+    real = books.post
+
+    def post(tx, currency, lines, about, *, key=None):
+        if about.kind == "recognition" and about.invoice == invoice.id:
+            raise EntryRefused
+        return real(tx, currency, lines, about, key=key)
+
+    monkeypatch.setattr(books, "post", post)
+
+
+def earned(billing, *invoices):
+    return tuple(run(billing, earned_so_far, each.id, 1) for each in invoices)

@@ -1,5 +1,6 @@
 """Wallets that are filled by payments, by themselves too, and what is told of low balances."""
 
+import msgspec
 import pytest
 
 from farebox.billing.books import service as books
@@ -275,3 +276,26 @@ def test_somebody_who_fills_the_wallet_first_spares_the_card(billing, till):
     fill(billing, 300, "pay_1")
     work(billing, till)
     assert asked(billing) == []
+
+
+def test_a_wallet_that_cannot_be_filled_keeps_no_other_waiting(billing, till, monkeypatch):
+    till.method("sandbox_ok", ANNA)
+    set_automatic(billing)
+    pay(billing, 950, "a")
+    real = top_ups.due_wallets
+    # Somebody whose wallet is gone is due before Anna.
+    gone = msgspec.structs.replace(
+        run(billing, settings.read_automatic, ANNA, "RUB"), customer="con_gone"
+    )
+    monkeypatch.setattr(top_ups, "due_wallets", lambda tx: [gone, *real(tx)])
+    claim = top_ups.claim_due
+
+    def claim_due(tx, customer, currency):
+        if customer == "con_gone":
+            raise RuntimeError("nobody expected this")
+        return claim(tx, customer, currency)
+
+    monkeypatch.setattr(top_ups, "claim_due", claim_due)
+    with pytest.raises(RuntimeError, match="nobody expected this"):
+        WalletFilling(billing).step()
+    assert [one.amount for one in asked(billing)] == [500]

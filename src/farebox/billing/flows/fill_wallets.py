@@ -7,6 +7,7 @@ failed       the top-up says so; what was asked for by itself stops until somebo
              because a card that was declined is not tried every few minutes
 """
 
+from functools import partial
 from typing import Final
 
 import structlog
@@ -27,7 +28,7 @@ from farebox.billing.wallets.service_settings import stop_automatic
 from farebox.events.service import publish
 from farebox.kernel.refusals import Refusal, TryAgain
 from farebox.ledger.model import PURCHASED
-from farebox.storage import Database, Tx
+from farebox.storage import Database, Tx, each_alone
 
 NO_METHOD: Final = "no_method"
 _log: Final = structlog.get_logger("farebox.wallets")
@@ -91,12 +92,13 @@ class WalletFilling:
         self._database = database
 
     def step(self) -> int:
-        """Ask for what is due; returns how many wallets were dealt with."""
+        """Ask for what is due; returns how many wallets were dealt with.
+
+        One that fails keeps none of the others waiting; the first failure is raised at the end.
+        """
         with self._database.read() as tx:
             due = top_ups.due_wallets(tx)
-        for one in due:
-            self._ask(one)
-        return len(due)
+        return each_alone([partial(self._ask, one) for one in due])
 
     def _ask(self, one: AutomaticTopUp) -> None:
         try:

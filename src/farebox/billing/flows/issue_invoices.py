@@ -1,7 +1,10 @@
 """What becomes of invoices as time passes and money comes: past due, earned, settled, refunded."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Final
+
+import structlog
 
 from farebox.billing.books.model import REFUNDS, SUSPENSE, About, Line
 from farebox.billing.books.service import post
@@ -19,7 +22,7 @@ from farebox.billing.invoices.service import due_invoices, note_down, read_invoi
 from farebox.billing.invoices.service_issue import fall_due, issued_of
 from farebox.billing.invoices.service_notes import credit_note, read_note
 from farebox.billing.invoices.service_payments import pay, payments_of
-from farebox.billing.invoices.service_recognition import next_recognition, recognise_due
+from farebox.billing.invoices.service_recognition import due_lines, recognise, recognise_due
 from farebox.billing.payments.model import Chargeback, Payment, Refund
 from farebox.billing.payments.service import find_payment, open_intent
 from farebox.billing.payments.service_refunds import request_refund
@@ -27,6 +30,7 @@ from farebox.platform.model import SYSTEM, Actor
 from farebox.storage import Database, Tx
 
 AT_ONCE: Final = 100
+_log: Final = structlog.get_logger("farebox.invoices")
 
 
 class InvoicesDue:
@@ -38,17 +42,30 @@ class InvoicesDue:
         self._database = database
 
     def step(self) -> int:
-        """Do what is due, up to 100 of each; returns how many rows were dealt with."""
+        """Do what is due, up to 100 of each; returns how many rows were dealt with.
+
+        One that fails keeps none of the others waiting; the first failure is raised at the end.
+        """
         # Looked at first: a writing transaction would make every other writer wait its turn.
         with self._database.read() as tx:
             late = due_invoices(tx, limit=AT_ONCE)
-            earned_at = next_recognition(tx)
-            recognising = earned_at is not None and earned_at <= tx.now_us
-        for invoice in late:
-            self._database.run(partial(fall_due, invoice_id=invoice))
-        if not recognising:
-            return len(late)
-        return len(late) + self._database.run(lambda tx: recognise_due(tx, limit=AT_ONCE))
+            lines = due_lines(tx, limit=AT_ONCE)
+        works: list[Callable[[Tx], object]] = [
+            partial(fall_due, invoice_id=invoice) for invoice in late
+        ]
+        if lines and not self._earned_together():
+            works += [partial(recognise, invoice_id=one, line=line) for one, line in lines]
+        self._database.run_each(works)
+        return len(late) + len(lines)
+
+    def _earned_together(self) -> bool:
+        """Earn what is due in one transaction, which is cheaper; tells whether that went well."""
+        try:
+            self._database.run(lambda tx: recognise_due(tx, limit=AT_ONCE))
+        except Exception as error:  # noqa: BLE001 - each is tried alone then, and raises its own
+            _log.warning("not_earned_together", error=repr(error))
+            return False
+        return True
 
 
 def pay_invoice(

@@ -54,18 +54,28 @@ def recognise_due(tx: Tx, *, limit: int = 100) -> int:
 
     A line is due again when its next day begins, so a worker that was away catches up at once.
     """
-    table, now = store.recognition, tx.now_us
-    due = sa.select(table).where(table.c.due_at <= now).order_by(table.c.due_at, table.c.invoice)
-    rows = tx.run(due.limit(limit).with_for_update(skip_locked=True)).all()
+    rows = tx.run(_due(tx, limit).with_for_update(skip_locked=True)).all()
     for row in rows:
-        _recognise(tx, row.invoice, row.line, row, now)
+        _recognise(tx, row.invoice, row.line, row, tx.now_us)
     return len(rows)
 
 
-def next_recognition(tx: Tx) -> int | None:
-    """Return when the next line is due, in microseconds, or None."""
-    found = tx.one(sa.select(sa.func.min(store.recognition.c.due_at).label("at")))
-    return None if found is None or found.at is None else int(found.at)
+def recognise(tx: Tx, invoice_id: str, line: int) -> None:
+    """Earn what is due by now of one line; where somebody else has, it changes nothing."""
+    row = tx.one(_line(invoice_id, line).with_for_update())
+    if row is not None and row.due_at is not None and row.due_at <= tx.now_us:
+        _recognise(tx, invoice_id, line, row, tx.now_us)
+
+
+def due_lines(tx: Tx, *, limit: int) -> list[tuple[str, int]]:
+    """Return invoice and number of the lines that are due, longest first."""
+    return [(row.invoice, int(row.line)) for row in tx.run(_due(tx, limit))]
+
+
+def _due(tx: Tx, limit: int) -> sa.Select[tuple[object, ...]]:
+    table = store.recognition
+    due = sa.select(table).where(table.c.due_at <= tx.now_us)
+    return due.order_by(table.c.due_at, table.c.invoice).limit(limit)
 
 
 def _recognise(
