@@ -1,20 +1,9 @@
 """The portal's pages: all routes."""
 
-from typing import Any, Final
+from typing import Final
 
-from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from farebox.web.errors import explained
-from farebox.web.pages import AnyRequest, opened
+from farebox.portal import overview
 
-
-@get("/portal/")
-@explained
-async def show_home(request: AnyRequest) -> Response[Any]:
-    """Show a subscriber's plans and what is left of them."""
-    page = await opened(request)
-    return page.show("portal/home.html", consumer=page.own)
-
-
-HANDLERS: Final[tuple[HTTPRouteHandler, ...]] = (show_home,)
+HANDLERS: Final[tuple[HTTPRouteHandler, ...]] = (*overview.HANDLERS,)

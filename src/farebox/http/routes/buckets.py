@@ -77,7 +77,9 @@ class BucketState(View, frozen=True):
 
     `available` may be used now, the credit limit included; `held` is reserved. `granted` and `used`
     count from the beginning. A `fault` stops the bucket until an operator has looked.
-    `available_then` is what was available at the instant that was asked for.
+    `available_then` is what was available at the instant that was asked for. `origin` is the
+    subscription or entitlement that brought the bucket; on an `overage` one is counted what goes
+    above a quota.
     """
 
     id: str
@@ -95,6 +97,8 @@ class BucketState(View, frozen=True):
     frozen: bool
     fault: bool
     empty: bool
+    origin: str | None
+    overage: bool
     available_then: int | None = None
 
 
@@ -144,6 +148,8 @@ def show_bucket(view: BucketView, *, then: int | None = None) -> BucketState:
         frozen=balance.frozen,
         fault=balance.fault,
         empty=balance.is_empty,
+        origin=record.origin,
+        overage=record.overage,
         available_then=then,
     )
 

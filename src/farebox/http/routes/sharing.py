@@ -21,12 +21,14 @@ from farebox.http.routes.buckets import BucketState, seen_bucket, seen_holders, 
 from farebox.http.routes.groups import GroupView, show_group
 from farebox.http.routes.movements import CapView, show_cap
 from farebox.http.wire import TextCursor, Time, View, show_end, show_time
+from farebox.kernel.clock import SECOND_US
 from farebox.ledger import reading
 from farebox.ledger.model import INCLUDED, PURCHASED
 from farebox.ledger.service import Ledger
 from farebox.storage import Tx
 
 MOST_BUCKETS: Final = 100
+_LONG_AGO_US: Final = 25 * 366 * 86_400 * SECOND_US
 Members = Annotated[
     int, QueryParameter(name="limit", ge=1, le=100, description="Most members on the page")
 ]
@@ -86,7 +88,8 @@ class Grants(View, frozen=True):
 def _used(tx: Tx, group: str, consumer: str | None = None) -> list[UsedView]:
     found: dict[str, tuple[int, int]] = {}
     before = tx.now_us // SLOT_US * SLOT_US + SLOT_US
-    since = groups.read_group(tx, group).created_at // SLOT_US * SLOT_US
+    # A report may tell of what was used before the group was made.
+    since = max(0, before - _LONG_AGO_US)
     for one in usage_by_time(
         tx, since=since, before=before, bucketing="month", consumer=consumer, group=group
     ):
