@@ -211,6 +211,8 @@ ROLES: Final[Mapping[str, Entry]] = {
     "listPriceVersions": _READ,
     "replacePrice": Entry(Permission.PRICES),
     "archivePrice": Entry(Permission.PRICES),
+    "moveSubscribersOfPrice": Entry(Permission.PRICES),
+    "previewMovesOfPrice": Entry(Permission.PRICES),
     "quote": _READ,
     "createCoupon": Entry(Permission.PRICES),
     "listCoupons": _READ,
@@ -271,6 +273,8 @@ ROLES: Final[Mapping[str, Entry]] = {
     # Reports of money.
     "reportRevenue": Entry(Permission.REPORTS),
     "reportRevenueAsCsv": Entry(Permission.REPORTS),
+    "reportSales": Entry(Permission.REPORTS),
+    "reportSalesAsCsv": Entry(Permission.REPORTS),
     "reportBalances": Entry(Permission.REPORTS),
     "reportBalancesAsCsv": Entry(Permission.REPORTS),
     "reportAccounts": Entry(Permission.REPORTS),

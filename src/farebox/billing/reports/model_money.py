@@ -25,6 +25,24 @@ class RevenueRow(msgspec.Struct, frozen=True, kw_only=True):
     net: int
 
 
+class SalesRow(msgspec.Struct, frozen=True, kw_only=True):
+    """Prepaid money and orders of a time; `wallets` is what customers hold at its end.
+
+    `charges` are what orders and longer rentals cost, taxes and sellers' parts in it, `refunds`
+    what went back of them, `net` the difference.
+    """
+
+    currency: str
+    top_ups: int
+    charges: int
+    refunds: int
+    net: int
+    commission: int
+    orders: int
+    customers: int
+    wallets: int
+
+
 class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
     """One account's balance: credits less debits."""
 

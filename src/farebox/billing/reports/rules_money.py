@@ -11,7 +11,14 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from farebox.billing.books.model import COMMISSION, REFUNDS, REVENUE, BookEntry
+from farebox.billing.books.model import (
+    COMMISSION,
+    REFUNDS,
+    REVENUE,
+    SUSPENSE,
+    WALLET,
+    BookEntry,
+)
 from farebox.billing.reports.model_money import (
     NOBODY,
     By,
@@ -19,6 +26,7 @@ from farebox.billing.reports.model_money import (
     GatewayLine,
     MovedRow,
     RevenueRow,
+    SalesRow,
 )
 
 _FORMS: Final[Mapping[By, str]] = {"day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}
@@ -55,6 +63,37 @@ def revenue_rows(
         )
         for key in sorted(gross.keys() | commission.keys() | refunds.keys())
     ]
+
+
+def sales_row(entries: Iterable[BookEntry], *, currency: str, wallets: int) -> SalesRow:
+    """Return what was topped up, charged for orders and given back, by the books' own entries.
+
+    What an order costs goes out of suspense (`sale`), what goes back into it (`refund`): so each
+    counts once, whatever it was paid by.
+    """
+    sums = dict.fromkeys(("top_ups", "charges", "refunds", "commission"), 0)
+    orders: set[str] = set()
+    customers: set[str] = set()
+    for entry in entries:
+        about = entry.about
+        if about.kind == "top_up" and WALLET in {entry.credit, entry.debit}:
+            sums["top_ups"] += entry.amount if entry.credit == WALLET else -entry.amount
+        elif about.kind == "sale" and entry.debit == SUSPENSE:
+            sums["charges"] += entry.amount
+            orders.add(about.order or NOBODY)
+            customers.add(about.customer or NOBODY)
+        elif about.kind == "refund" and about.order is not None and entry.credit == SUSPENSE:
+            sums["refunds"] += 0 if entry.debit == WALLET else entry.amount
+        for account, sign in ((entry.credit, 1), (entry.debit, -1)):
+            sums["commission"] += sign * entry.amount if account == COMMISSION else 0
+    return SalesRow(
+        currency=currency,
+        **sums,
+        net=sums["charges"] - sums["refunds"],
+        orders=len(orders),
+        customers=len(customers),
+        wallets=wallets,
+    )
 
 
 def moved_rows(

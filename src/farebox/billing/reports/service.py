@@ -6,7 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from farebox.billing.books import service_journal as journal
-from farebox.billing.books.model import COMMISSION, REFUNDS, REVENUE, BookEntry
+from farebox.billing.books.model import COMMISSION, REFUNDS, REVENUE, WALLET, BookEntry
 from farebox.billing.pricing.service_currency import scale_of
 from farebox.billing.reports import rules_export, rules_money
 from farebox.billing.reports.model_money import (
@@ -16,6 +16,7 @@ from farebox.billing.reports.model_money import (
     GatewayLine,
     MovedRow,
     RevenueRow,
+    SalesRow,
 )
 from farebox.billing.reports.rules_export import Format
 from farebox.storage import Tx
@@ -76,6 +77,18 @@ def moved(tx: Tx, *, since: int, before: int) -> list[MovedRow]:
             journal.entries(tx, currency, since=since, before=before),
             currency=currency,
         )
+    ]
+
+
+def sales(tx: Tx, *, since: int, before: int) -> list[SalesRow]:
+    """Return top-ups, orders and what went back of them in [since, before), by currency."""
+    return [
+        rules_money.sales_row(
+            journal.entries(tx, currency, since=since, before=before),
+            currency=currency,
+            wallets=journal.balances_at(tx, currency, before).get(WALLET, 0),
+        )
+        for currency in journal.currencies(tx)
     ]
 
 

@@ -19,6 +19,7 @@ from farebox.billing.reports.model_money import (
     GatewayLine,
     MovedRow,
     RevenueRow,
+    SalesRow,
 )
 from farebox.http.deps import BILLING, Desk
 from farebox.http.wire import Body, Id, Time, View, read_time
@@ -46,6 +47,12 @@ REVENUE: Final = (
     " it is earned; commission is ours of what others sold; refunds is what was given back;"
     " net = gross + commission - refunds."
 )
+SALES: Final = (
+    "top_ups is what was put into wallets for money; charges is what orders and longer rentals"
+    " cost, taxes and sellers' parts in it; refunds is what went back of them; net = charges -"
+    " refunds; commission is ours of what others sold; orders and customers count those charged;"
+    " wallets is what customers hold at the end."
+)
 BALANCES: Final = (
     "balance is credits less debits before the instant: what we own is negative, what we owe or"
     " have earned is positive. wallet is what customers hold, deferred what is paid and not earned,"
@@ -63,6 +70,13 @@ class RevenueView(View, frozen=True):
 
     definition: str
     rows: list[RevenueRow]
+
+
+class SalesView(View, frozen=True):
+    """Top-ups and orders by currency."""
+
+    definition: str
+    rows: list[SalesRow]
 
 
 class BalancesView(View, frozen=True):
@@ -113,6 +127,11 @@ def span_of(tx: Tx, since: Any, until: Any) -> tuple[int, int]:  # noqa: ANN401 
 def _revenue(tx: Tx, by: By, zone: str, since: Any, until: Any) -> list[RevenueRow]:  # noqa: ANN401
     first, before = span_of(tx, since, until)
     return reports.revenue(tx, since=first, before=before, by=by, zone=zone_of(zone))
+
+
+def _sales(tx: Tx, since: Any, until: Any) -> list[SalesRow]:  # noqa: ANN401 - times or nothing
+    first, before = span_of(tx, since, until)
+    return reports.sales(tx, since=first, before=before)
 
 
 def _balances(tx: Tx, at: Any) -> list[BalanceRow]:  # noqa: ANN401 - a time or nothing
@@ -175,6 +194,33 @@ def report_revenue_csv(
 ) -> Response[bytes]:
     """Report revenue as a table."""
     return _table(RevenueRow, desk.read(lambda tx: _revenue(tx, by, zone, since, until)))
+
+
+@get(
+    "/v1/reports/sales",
+    operation_id="reportSales",
+    opt=BILLING,
+    tags=TAGS,
+    sync_to_thread=True,
+)
+def report_sales(desk: NamedDependency[Desk], since: From = None, until: Until = None) -> SalesView:
+    """Report top-ups, orders, what went back of them, and what customers hold at the end."""
+    return SalesView(definition=SALES, rows=desk.read(lambda tx: _sales(tx, since, until)))
+
+
+@get(
+    "/v1/reports/sales.csv",
+    operation_id="reportSalesAsCsv",
+    opt=CSV,
+    tags=TAGS,
+    media_type="text/csv",
+    sync_to_thread=True,
+)
+def report_sales_csv(
+    desk: NamedDependency[Desk], since: From = None, until: Until = None
+) -> Response[bytes]:
+    """Report sales as a table."""
+    return _table(SalesRow, desk.read(lambda tx: _sales(tx, since, until)))
 
 
 @get(
@@ -283,6 +329,8 @@ def export_books(
 HANDLERS: Final = (
     report_revenue,
     report_revenue_csv,
+    report_sales,
+    report_sales_csv,
     report_balances,
     report_balances_csv,
     report_accounts,
