@@ -157,7 +157,12 @@ def _change(
     times = {"starts_at": new.starts_at, "expires_at": ends_at(new)}
     write_entitlement(tx, actor, entitlement, msgspec.structs.replace(entitlement, **times))
     record(tx, actor, action, new.id, before=old, after=new)
-    _tell(tx, "changed", new)
+    _tell(
+        tx, "changed", new,
+        change=action.removeprefix("rental."),
+        changedBy=actor.id if actor.kind == "system" else actor.kind,
+        fromPeriodHours=old.period_hours,
+    )  # fmt: skip
     return seen(new, tx.now_us)
 
 
@@ -192,5 +197,7 @@ def _shown(at: int | None) -> str | None:
     return None if at is None else show_time(at)
 
 
-def _tell(tx: Tx, what: str, rental: Rental) -> None:
-    publish(tx, type=f"rental.{what}", subject=rental.id, data=facts_of(seen(rental, tx.now_us)))
+def _tell(tx: Tx, what: str, rental: Rental, **more: str | int) -> None:
+    """Tell how a rental stands; of a change also what was done, and by whom."""
+    data = {**facts_of(seen(rental, tx.now_us)), **more}
+    publish(tx, type=f"rental.{what}", subject=rental.id, data=data)

@@ -170,10 +170,12 @@ def _made(
 
 
 def _tell(tx: Tx, one: Customer) -> None:
-    """Tell others what decides how they are spoken to; who they are stays here."""
+    """Tell others how they are reached and spoken to; where they live stays here."""
     data = {
         "customerId": one.id,
         "kind": one.kind,
+        "name": one.name,
+        "email": one.email,
         "country": one.country,
         "currency": one.currency,
         "zone": one.zone,

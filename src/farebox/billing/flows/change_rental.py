@@ -18,7 +18,12 @@ from farebox.billing.orders.model_changes import (
     ShorteningRefused,
 )
 from farebox.billing.orders.service import line_of_rental
-from farebox.billing.orders.service_changes import begin_change, finish_change, undo_change
+from farebox.billing.orders.service_changes import (
+    begin_change,
+    currency_of_rental,
+    finish_change,
+    undo_change,
+)
 from farebox.billing.wallets.model import WalletShort
 from farebox.events.model import Event
 from farebox.events.service import publish
@@ -46,6 +51,7 @@ def charge_change(tx: Tx, event: Event) -> None:
         "change": "extend",
         "fromPeriodHours": before,
         "periodHours": hours,
+        "currency": currency_of_rental(tx, rental),
     }
     try:
         made = begin_change(tx, rental, change_id=event.id, from_hours=before, to_hours=hours)

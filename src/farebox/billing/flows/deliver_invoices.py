@@ -143,6 +143,7 @@ def _told(
         **facts_of(found),
         "documentId": document,
         "documentNumber": found.number if note is None else note.number,
+        "documentTotal": found.total if note is None else note.total,
         "language": found.language,
         "email": found.buyer.email,
         "files": [

@@ -115,6 +115,8 @@ def fall_late(
         reason=reason,
         orderId=invoice.id,
         invoiceId=invoice.id,
+        amount=invoice.due,
+        currency=invoice.currency,
         attempt=after.failures,
         nextAttemptAt=shown(after.retry_at),
     )
@@ -162,7 +164,10 @@ def give_up(tx: Tx, one: Schedule) -> Schedule:
     stop_payments(tx, invoice)
     first = one.state == "pending_payment"
     if not first and terms_for(tx, one.plan).at_end == "suspend":
-        tell(tx, one, "payment.failed", reason="given_up", orderId=invoice.id, invoiceId=invoice.id)
+        tell(
+            tx, one, "payment.failed", reason="given_up", orderId=invoice.id, invoiceId=invoice.id,
+            amount=invoice.due, currency=invoice.currency,
+        )  # fmt: skip
         return msgspec.structs.replace(
             one, state="suspended", give_up_at=None, retry_at=None, late_at=None
         )

@@ -255,6 +255,7 @@ def facts_of(tx: Tx, order: Order) -> dict[str, Any]:
         "consumerId": order.customer,
         "currency": order.currency,
         "total": order.total,
+        "discount": order.discount,
         "reason": order.reason,
         "lines": [
             {"lineId": line.id} if over and line.state == "open" else line_facts(line)
@@ -266,7 +267,9 @@ def facts_of(tx: Tx, order: Order) -> dict[str, Any]:
 def line_facts(line: OrderLine) -> dict[str, Any]:
     """Return what events say of a line, in the words that access knows things by."""
     wish = line.wish
-    named: dict[str, Any] = {"lineId": line.id}
+    named: dict[str, Any] = {
+        "lineId": line.id, "title": line.title, "gross": line.gross, "state": line.state,
+    }  # fmt: skip
     if wish.kind == "item":
         start = line.starts_at if line.period_hours is not None else None
         return {

@@ -41,6 +41,12 @@ def quote_change(tx: Tx, rental: str, to_hours: int) -> RentalQuote:
     return _quote(tx, read_order(tx, line.order), line, to_hours)
 
 
+def currency_of_rental(tx: Tx, rental: str) -> str | None:
+    """Return what a rental is charged in, or None where no order has sold it."""
+    line = line_of_rental(tx, rental)
+    return None if line is None else read_order(tx, line.order).currency
+
+
 def order_of_rental(tx: Tx, rental: str) -> tuple[Order, OrderLine]:
     """Return the order and line that sold a rental, locked; refuses `rental_unknown`."""
     line = line_of_rental(tx, rental)

@@ -280,5 +280,5 @@ def _tell(tx: Tx, refund: Refund, lines: Sequence[OrderLine]) -> None:
 def _named(refund: Refund, line: OrderLine) -> dict[str, Any]:
     """Return a line as the event names it: only what was given by access can be taken back."""
     if refund.kind == "undone" and line.wish.kind != "item":
-        return {"lineId": line.id}
+        return {"lineId": line.id, "title": line.title}
     return line_facts(line)

@@ -1,0 +1,1 @@
+"""The notification service: it tells people what access and billing have told it."""

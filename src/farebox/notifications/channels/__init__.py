@@ -1,0 +1,1 @@
+"""Channels: the ways in which a written letter leaves the house."""

@@ -1,0 +1,1 @@
+"""What notifications knows of items, products and rentals: written by others' events only."""

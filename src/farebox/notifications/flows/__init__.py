@@ -1,0 +1,1 @@
+"""What crosses contexts: events become letters, letters are sent."""

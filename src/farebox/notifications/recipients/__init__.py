@@ -1,0 +1,1 @@
+"""Recipients: how somebody is reached and in what language they read."""
