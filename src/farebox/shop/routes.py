@@ -1,20 +1,15 @@
 """The store's pages: all routes."""
 
-from typing import Any, Final
+from typing import Final
 
-from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 
-from farebox.web.errors import explained
-from farebox.web.pages import AnyRequest, opened
+from farebox.shop import cart, checkout, orders, shelf, top_ups
 
-
-@get("/store/")
-@explained
-async def show_home(request: AnyRequest) -> Response[Any]:
-    """Show what is on."""
-    page = await opened(request)
-    return page.show("store/home.html")
-
-
-HANDLERS: Final[tuple[HTTPRouteHandler, ...]] = (show_home,)
+HANDLERS: Final[tuple[HTTPRouteHandler, ...]] = (
+    *shelf.HANDLERS,
+    *cart.HANDLERS,
+    *checkout.HANDLERS,
+    *top_ups.HANDLERS,
+    *orders.HANDLERS,
+)

@@ -1,0 +1,53 @@
+"""What a person typed, as the API wants it: amounts and moments. Nothing is decided here."""
+
+import re
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Final
+
+import iso4217
+
+from farebox.kernel.clock import SECOND_US
+from farebox.kernel.periods import zone_of
+
+_GAPS: Final = re.compile(r"[\s\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}₽]")
+_LONGEST: Final = 20
+
+
+def parse_amount(text: str, currency: str) -> int | None:
+    """Return a typed amount (`1 159,50` of RUB) in the smallest unit (115950), or None."""
+    plain = _GAPS.sub("", text[:_LONGEST]).replace(",", ".")
+    places = int(iso4217.Currency(currency).exponent or 0)
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", plain, re.ASCII) is None:
+        return None
+    try:
+        minor = Decimal(plain).scaleb(places)
+    except InvalidOperation:
+        return None
+    return int(minor) if minor == minor.to_integral_value() else None
+
+
+def typed_amount(minor: int, currency: str) -> str:
+    """Write an amount as a person would type it into a field: `160,00`."""
+    places = int(iso4217.Currency(currency).exponent or 0)
+    return f"{Decimal(minor).scaleb(-places):.{places}f}".replace(".", ",")
+
+
+def parse_moment(text: str, zone: str) -> int | None:
+    """Return the microseconds of a `datetime-local` field's text in a zone, None if it is none."""
+    try:
+        local = datetime.strptime(text[:16], "%Y-%m-%dT%H:%M").replace(tzinfo=zone_of(zone))
+    except ValueError:
+        return None
+    return int(local.timestamp()) * SECOND_US
+
+
+def typed_moment(at_us: int, zone: str) -> str:
+    """Write an instant as a `datetime-local` field has it."""
+    local = datetime.fromtimestamp(at_us // SECOND_US, UTC).astimezone(zone_of(zone))
+    return local.strftime("%Y-%m-%dT%H:%M")
+
+
+def parse_day(text: str, zone: str) -> int | None:
+    """Return the microseconds at which a day of a `date` field begins in a zone."""
+    return parse_moment(f"{text}T00:00", zone) if text else None
