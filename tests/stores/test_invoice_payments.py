@@ -312,7 +312,7 @@ def test_an_invoice_that_cannot_be_earned_keeps_no_other_waiting(billing, clock,
 
 def test_an_invoice_that_cannot_fall_due_keeps_no_other_waiting(billing, clock, monkeypatch):
     first, second = issued(billing, a_line(1_000)), issued(billing, a_line(2_000))
-    real = issue_invoices.fall_due
+    real = service_issue.fall_due
 
     def fall_due(tx, invoice_id):
         if invoice_id == first.id:

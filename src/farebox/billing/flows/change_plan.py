@@ -187,9 +187,14 @@ def change_failed(tx: Tx, one: Schedule, reason: str) -> Schedule:
 
 
 def without_change(one: Schedule) -> Schedule:
-    """Return a schedule without a plan that is wished for."""
+    """Return a schedule without a plan that is wished for, or a price that is planned."""
     return msgspec.structs.replace(
-        one, pending_plan=None, pending_version=None, change_invoice=None
+        one,
+        pending_plan=None,
+        pending_version=None,
+        pending_price=None,
+        pending_price_version=None,
+        change_invoice=None,
     )
 
 

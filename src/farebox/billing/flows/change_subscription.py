@@ -195,7 +195,7 @@ def change_plan(tx: Tx, one: Schedule, plan: str | None, at: When) -> Changed:
     if known is None or plan is None:
         return _declined(tx, one, "plan_unknown")
     if (plan, known.version) == (one.plan, one.plan_version) and one.change_invoice is None:
-        return Changed(schedule=confirmed(tx, one))
+        return Changed(schedule=_kept(tx, one))
     if one.change_invoice is not None or one.invoice is not None:
         return _declined(tx, one, "payment_under_way")
     if one.state not in {"trialing", "active"} or one.price is None:
@@ -208,7 +208,9 @@ def change_plan(tx: Tx, one: Schedule, plan: str | None, at: When) -> Changed:
     except PriceUnknown:
         return _declined(tx, one, "price_unknown")
     if at == "period_end":
-        planned = msgspec.structs.replace(one, pending_plan=plan, pending_version=known.version)
+        planned = msgspec.structs.replace(
+            without_change(one), pending_plan=plan, pending_version=known.version
+        )
         tell(
             tx, planned, "subscription.changed", change="plan", plan=plan,
             planVersion=known.version, effectiveAt=shown(period_end(one, tx.now_us)),
@@ -218,6 +220,17 @@ def change_plan(tx: Tx, one: Schedule, plan: str | None, at: When) -> Changed:
         # A period is paid before it or after it, not both.
         return _declined(tx, one, "timing_differs")
     return change_now(tx, one, price, plan=plan, version=known.version)
+
+
+def _kept(tx: Tx, one: Schedule) -> Schedule:
+    """Return a schedule that keeps its plan, and a new price of it where one is planned."""
+    kept = confirmed(tx, one)
+    if one.pending_price is None:
+        return kept
+    # Whoever sells has planned it: it is not the customer's to take back.
+    return msgspec.structs.replace(
+        kept, pending_price=one.pending_price, pending_price_version=one.pending_price_version
+    )
 
 
 def _declined(tx: Tx, one: Schedule, reason: str) -> Changed:

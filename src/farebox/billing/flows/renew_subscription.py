@@ -30,6 +30,7 @@ from farebox.billing.flows.change_plan import (
 from farebox.billing.flows.dunning import call_late, give_up, paid_up, try_again
 from farebox.billing.payments.service import payments_of
 from farebox.billing.pricing.model_prices import PriceUnknown
+from farebox.billing.pricing.service_prices import find_price
 from farebox.billing.schedules.model import Schedule, Step
 from farebox.billing.schedules.rules import ended, next_due, period_of, with_period_billed
 from farebox.billing.schedules.service import due_schedules, lock_schedule, write_schedule
@@ -98,11 +99,17 @@ def _bill_in_arrears(tx: Tx, one: Schedule) -> Schedule:
 
 
 def with_planned(tx: Tx, one: Schedule) -> Schedule:
-    """Return a schedule with the plan that was planned for the end of the period.
+    """Return a schedule with the plan, or the price, that was planned for the end of the period.
 
     Access changes it at its own instant. A plan that is not sold any more is not changed to.
     """
-    if one.pending_plan is None or one.change_invoice is not None:
+    if one.change_invoice is not None:
+        return one
+    if one.pending_price is not None:
+        price = find_price(tx, one.pending_price, one.pending_price_version)
+        moved = with_price(tx, one, price, plan=one.plan, version=one.plan_version)
+        return without_change(moved)
+    if one.pending_plan is None:
         return one
     customer = read_customer(tx, one.customer)
     try:

@@ -40,6 +40,7 @@ from farebox.http.routes import (
     plans_catalog,
     premieres,
     prepaid,
+    price_moves,
     prices,
     products,
     promotions,
@@ -102,6 +103,7 @@ OF_ACCESS: Final = (
 """Access's."""
 MONEY: Final = (
     *prices.HANDLERS,
+    *price_moves.HANDLERS,
     *quotes.HANDLERS,
     *promotions.HANDLERS,
     *coupons.HANDLERS,
