@@ -308,7 +308,7 @@ def _price(desk: _Desk, show: Show, opening: datetime) -> dict[tuple[str, str, i
     known = desk.get("/v1/promotions", of="item", code=show.code)["items"]
     if show.percent_off is not None and not known:
         sale: dict[str, Any] = {
-            "name": "Осенняя скидка",
+            "name": "Осень · Autumn",
             "of": "item",
             "code": show.code,
             "offer": ONLINE,

@@ -301,6 +301,7 @@ ROLES: Final[Mapping[str, Entry]] = {
     "completeCart": Entry(Permission.ORDERS, consumers=True),
     "listOrders": _READ_OWN,
     "readOrder": _READ_OWN,
+    "readReceipt": _READ_OWN,
     "confirmOrder": Entry(Permission.ORDERS, consumers=True),
     "cancelOrder": Entry(Permission.ORDERS, consumers=True),
     "listRefunds": _READ_OWN,

@@ -16,6 +16,7 @@ from farebox.billing.invoices.model import (
 )
 from farebox.billing.invoices.rules_texts import (
     WORDS,
+    Words,
     day_of,
     show_day,
     show_money,
@@ -129,14 +130,21 @@ _COLUMNS = ("description", "quantity", "unit_price", "rate", "amount")
 def _head(write: _Writer, kind: str, number: str, at: int, seller: Seller) -> Shown:
     day = day_of(at)
     words = write.words
-    foot = [seller.name]
-    foot += [f"{words['tax_number']}: {seller.tax_number}"] if seller.tax_number else []
-    foot += [f"{words['registration']}: {seller.registration}"] if seller.registration else []
     return {
+        **head_of(words, seller),
         "lang": write.language,
         "kind": words[kind],
         "title": f"{words[kind]} {number}",
         "date": [day.year, day.month, day.day],
+    }
+
+
+def head_of(words: Words, seller: Seller) -> Shown:
+    """Return what every page says of the seller."""
+    foot = [seller.name]
+    foot += [f"{words['tax_number']}: {seller.tax_number}"] if seller.tax_number else []
+    foot += [f"{words['registration']}: {seller.registration}"] if seller.registration else []
+    return {
         "brand": seller.name,
         "contact": [each for each in (seller.email, seller.phone) if each],
         "foot": " · ".join(foot),
@@ -150,7 +158,7 @@ def _parties(write: _Writer, seller: Seller, buyer: Buyer) -> list[Shown]:
             "role": write.words["seller"],
             "name": seller.name,
             "lines": [
-                *_place(seller.place),
+                *place_lines(seller.place),
                 *_named(write, "tax_number", seller.tax_number),
                 *_named(write, "registration", seller.registration),
             ],
@@ -159,7 +167,7 @@ def _parties(write: _Writer, seller: Seller, buyer: Buyer) -> list[Shown]:
             "role": write.words["buyer"],
             "name": buyer.name,
             "lines": [
-                *_place(buyer.place),
+                *place_lines(buyer.place),
                 *_named(write, "tax_number", buyer.tax_number),
                 *([buyer.email] if buyer.email else []),
             ],
@@ -167,7 +175,8 @@ def _parties(write: _Writer, seller: Seller, buyer: Buyer) -> list[Shown]:
     ]
 
 
-def _place(place: Place) -> list[str]:
+def place_lines(place: Place) -> list[str]:
+    """Return an address as a document writes it."""
     town = " ".join(each for each in (place.postal_code, place.city) if each)
     last = ", ".join(each for each in (town, place.region, place.country) if each)
     return [*place.lines, *([last] if last else [])]

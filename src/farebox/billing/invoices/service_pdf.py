@@ -9,6 +9,7 @@ import msgspec
 
 from farebox.billing.invoices.model import CreditNote, Invoice, PdfMissing
 from farebox.billing.invoices.rules_documents import shown_invoice, shown_note
+from farebox.billing.invoices.rules_receipts import Receipt, shown_receipt
 from farebox.billing.pricing.service_currency import scale_of
 
 _TEMPLATES: Final = resources.files("farebox.billing.invoices") / "templates"
@@ -23,6 +24,11 @@ def invoice_pdf(found: Invoice, language: str) -> bytes:
 def note_pdf(note: CreditNote, found: Invoice, language: str) -> bytes:
     """Return the PDF of a credit note; refuses (`pdf_missing`) without the extra."""
     return _rendered(shown_note(note, found, language, places=scale_of(note.currency)))
+
+
+def receipt_pdf(found: Receipt, language: str) -> bytes:
+    """Return the PDF of an order's receipt; refuses (`pdf_missing`) without the extra."""
+    return _rendered(shown_receipt(found, language))
 
 
 def _rendered(shown: dict[str, Any]) -> bytes:

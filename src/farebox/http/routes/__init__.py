@@ -47,6 +47,7 @@ from farebox.http.routes import (
     purchases,
     quotes,
     rate_limits,
+    receipts,
     refund_policies,
     refunds,
     rentals,
@@ -128,6 +129,7 @@ MONEY: Final = (
     *payment_terms.HANDLERS,
     *carts.HANDLERS,
     *orders.HANDLERS,
+    *receipts.HANDLERS,
     *refund_policies.HANDLERS,
 )
 """What billing answers, from its own database, in whichever process it is served."""
