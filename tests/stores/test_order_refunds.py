@@ -136,3 +136,23 @@ def test_a_coupon_of_an_order_that_was_not_paid_is_there_for_the_next(sales):
     run(sales.database, buy.cancel_order, first.id)
     second = run(sales.database, buy.complete_cart, cart.id, key="k2", terms=Terms())
     assert (second.id != first.id, second.total) == (True, 28_800)
+
+
+def opened(sales, *wishes, key, coupons=()):
+    """Return an order that waits for its places."""
+    cart = run(sales.database, carts.open_cart, ANNA, "RUB")
+    for wish in wishes:
+        run(sales.database, carts.put_line, cart.id, wish)
+    run(sales.database, carts.set_coupons, cart.id, coupons)
+    return run(sales.database, buy.complete_cart, cart.id, key=key, terms=Terms())
+
+
+def test_a_coupon_makes_one_of_two_open_orders_cheaper_and_is_free_when_that_ends(sales):
+    run(sales.database, create_coupon, ADA, Coupon(code="FIFTH", percent=Decimal(20)))
+    first = opened(sales, online(24), key="k1", coupons=("FIFTH",))
+    second = opened(sales, online(24, "seagull"), key="k2")
+    assert (first.total, second.total, second.coupons) == (28_800, 50_000, ())
+    run(sales.database, buy.cancel_order, second.id)
+    run(sales.database, buy.cancel_order, first.id)
+    third = opened(sales, online(24, "seagull"), key="k3")
+    assert (third.total, third.coupons) == (40_000, ("FIFTH",))

@@ -39,6 +39,7 @@ from farebox.billing.orders.service_paying import pay_order
 from farebox.billing.orders.service_refunds import undo_lines
 from farebox.billing.orders.service_waiting import keep_waiting
 from farebox.billing.payments.service_methods import methods_of
+from farebox.billing.pricing.service_coupons import free_discounts
 from farebox.billing.wallets.service import balance_of
 from farebox.events.model import Event
 from farebox.events.service import publish
@@ -174,6 +175,8 @@ def _fulfil(tx: Tx, event: Event) -> None:
         fact = after_grants(lines_of(tx, order_id))
         if fact is not None and order.state == "paid":
             after = step_order(tx, order, fact, reason=event.data.get("reason"))
+            if after.state == "failed":
+                free_discounts(tx, bill=order_id)
             if after.state == "fulfilled":
                 publish(tx, type="order.fulfilled", subject=order_id, data=facts_of(tx, after))
 

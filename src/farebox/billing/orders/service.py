@@ -39,7 +39,7 @@ from farebox.billing.orders.service_lines import (
     totals_of,
 )
 from farebox.billing.orders.service_policies import commission_percent, read_policy
-from farebox.billing.pricing.service_coupons import redeem
+from farebox.billing.pricing.service_coupons import discounts_for, redeem, use_discounts
 from farebox.billing.pricing.service_prices import use_price
 from farebox.events.service import publish
 from farebox.kernel.clock import show_time
@@ -112,6 +112,9 @@ def open_order(
         purchase = purchases[number] if number < len(purchases) else None
         line = totals.lines[name]
         _write_line(tx, made, bought, line, number=number + 1, purchase=purchase)
+    # Counted now, not when the money moves: no other order is quoted with the same coupon.
+    held = {each.coupon.code: each for each in discounts_for(tx, customer)}
+    use_discounts(tx, [held[code] for code in made.coupons], bill=made.id)
     publish(tx, type="order.created", subject=made.id, data=facts_of(tx, made))
     return made
 

@@ -18,7 +18,7 @@ from farebox.billing.orders.rules import OPEN, commission_of
 from farebox.billing.orders.service import keep_order, lines_of, orders_waiting, step_order
 from farebox.billing.orders.service_carts import convert_cart, read_cart
 from farebox.billing.payments.service import open_intent
-from farebox.billing.pricing.service_coupons import discounts_for, use_discounts
+from farebox.billing.pricing.service_coupons import free_discounts
 from farebox.billing.wallets import service as wallets
 from farebox.billing.wallets.model import Paid, Short
 from farebox.kernel.ids import record_id
@@ -44,7 +44,6 @@ def pay_order(tx: Tx, order: Order) -> Order:
     available = wallets.balance_of(tx, order.customer, order.currency).available
     if available < order.total:
         return step_order(tx, order, "short")
-    _use_coupons(tx, order)
     paid = wallets.pay(
         tx,
         order.customer,
@@ -70,7 +69,6 @@ def orders_to_pay(tx: Tx, limit: int) -> list[str]:
 def _by_gateway(tx: Tx, order: Order) -> Order:
     if order.payment is not None:
         return order
-    _use_coupons(tx, order)
     payment = open_intent(
         tx,
         customer=order.customer,
@@ -196,16 +194,14 @@ def charge_more(
 
 
 def end_order(tx: Tx, order: Order, fact: Ending, reason: str | None = None) -> Order:
-    """End a locked order that was not paid; what was in its cart is in the cart again."""
+    """End a locked order that was not paid; what was in its cart is in the cart again.
+
+    The coupons that made it cheaper are free for another order.
+    """
     if order.state not in OPEN:
         return order
     ended = step_order(tx, order, fact, reason=reason)
+    free_discounts(tx, bill=order.id)
     if order.cart is not None:
         convert_cart(tx, read_cart(tx, order.cart), None)
     return ended
-
-
-def _use_coupons(tx: Tx, order: Order) -> None:
-    """Count the order against the coupons that made it cheaper; before the money moves."""
-    held = {each.coupon.code: each for each in discounts_for(tx, order.customer)}
-    use_discounts(tx, [held[code] for code in order.coupons if code in held], bill=order.id)

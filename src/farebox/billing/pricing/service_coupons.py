@@ -210,6 +210,11 @@ def use_discounts(tx: Tx, redemptions: Iterable[Redeemed], *, bill: str) -> None
         _use_one(tx, each, bill)
 
 
+def free_discounts(tx: Tx, *, bill: str) -> None:
+    """Count a bill no more: it came to nothing. Repeating changes nothing."""
+    tx.run(_use.delete().where(_use.c.bill == bill))
+
+
 def redemptions_of(tx: Tx, customer: str) -> list[Redeemed]:
     """Return all that a customer has redeemed, oldest first, used up or not."""
     rows = tx.run(_REDEEMED.where(_held.c.customer == customer))
