@@ -4,6 +4,22 @@ from typing import Final
 
 from litestar.handlers import HTTPRouteHandler
 
-from farebox.portal import overview
+from farebox.portal import (
+    group,
+    invoices,
+    keys,
+    overview,
+    payments,
+    plans,
+    subscriptions,
+)
 
-HANDLERS: Final[tuple[HTTPRouteHandler, ...]] = (*overview.HANDLERS,)
+HANDLERS: Final[tuple[HTTPRouteHandler, ...]] = (
+    *overview.HANDLERS,
+    *plans.HANDLERS,
+    *subscriptions.HANDLERS,
+    *group.HANDLERS,
+    *invoices.HANDLERS,
+    *payments.HANDLERS,
+    *keys.HANDLERS,
+)

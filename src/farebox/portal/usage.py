@@ -50,7 +50,10 @@ async def use_of(page: Page, quota: dict[str, Any], group: str | None) -> Use:
     before = (min(until, page.now_us) // _QUARTER_US + 1) * _QUARTER_US
     found = await page.get(
         "/v1/usage",
-        **{"product": quota["product"], "group": group, "bucket": by, "zone": page.zone},
+        product=quota["product"],
+        group=group,
+        bucket=by,
+        zone=page.zone,
         **{"from": show_time(since), "to": show_time(before)},
     )
     slots = [
@@ -96,15 +99,17 @@ def _lines(slots: list[Slot]) -> list[tuple[int, int, int]]:
 
 
 async def prepaid_of(page: Page) -> list[Prepaid]:
-    """Return the buckets that the visitor draws on besides quotas: their own, then their groups'."""
+    """Return the buckets besides quotas that the visitor draws on: their own, their groups'."""
     consumer = page.own.consumer
     groups = await page.get(f"/v1/consumers/{consumer}/groups")
     found = []
     for holder, name in [(consumer, None), *((one["id"], one["name"]) for one in groups["items"])]:
         held = await page.get("/v1/buckets", holder=holder, limit=200)
-        for bucket in held["items"]:
-            if bucket["origin"] is None and not bucket["overage"] and bucket["granted"]:
-                found.append(await _prepaid(page, bucket, name))
+        found += [
+            await _prepaid(page, bucket, name)
+            for bucket in held["items"]
+            if bucket["origin"] is None and not bucket["overage"] and bucket["granted"]
+        ]
     return found
 
 

@@ -41,6 +41,7 @@ def shown(
         day=partial(day, page),
         percent=partial(percent, page),
         errors=errors or {},
+        decimal_money=partial(decimal_money, page),
         fresh=lambda: record_id("web"),
         **values,
     )
@@ -49,6 +50,14 @@ def shown(
 def number(page: Page, amount: int | Decimal) -> str:
     """Write a number with its groups parted: `44 569`, `44,569`."""
     return str(format_decimal(amount, locale=page.language))
+
+
+def decimal_money(page: Page, amount: str, currency: str) -> str:
+    """Write a decimal of the main unit; what is finer than the smallest unit is kept: `0,004 ₽`."""
+    minor = minor_of(amount, currency)
+    if minor is not None:
+        return page.money(minor, currency)
+    return f"{number(page, Decimal(amount))}\N{NO-BREAK SPACE}{currency}"
 
 
 def percent(page: Page, part: int, whole: int) -> str:
