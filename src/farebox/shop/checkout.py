@@ -10,7 +10,7 @@ from farebox.kernel.clock import parse_time, show_time
 from farebox.shop import top_ups
 from farebox.shop.buying import begin, complete, settled
 from farebox.shop.carts import open_cart, seen_cart
-from farebox.shop.forms import parse_amount, parse_moment, typed_moment
+from farebox.shop.forms import parse_amount, parse_moment, typed_moment, whole
 from farebox.shop.views import Json, own_page, shown
 from farebox.web.api import Problem
 from farebox.web.errors import explained
@@ -160,7 +160,7 @@ async def confirm(request: AnyRequest) -> Response[Any]:
     """Buy what was shown for the total that was shown, once under the key of the page."""
     page = await own_page(request)
     form = await request.form()
-    cart, total = str(form.get("cart", "")), int(form.get("shown_total", "-1"))
+    cart, total = str(form.get("cart", "")), whole(form.get("shown_total"))
     try:
         order = await complete(page, cart, key=str(form.get("key", "")), shown_total=total)
     except Problem as problem:
@@ -202,7 +202,7 @@ async def top_up(request: AnyRequest) -> Response[Any]:
     amount = parse_amount(str(given.get("amount", "")), cart["currency"])
     if form.at_once and top_ups.fault_of(amount, wallet) is None:
         return await _at_once(page, cart, form, given)
-    await _keep_places(page, cart)
+    await _keep(page, cart)
     made = await top_ups.ask(page, form, given)
     if made is None:
         return await _confirm(page, cart["id"], status=422, form=form)
@@ -216,7 +216,7 @@ async def _at_once(
     given: Mapping[str, Any],
 ) -> Response[Any]:
     """Let an order wait for its money: it is paid by itself when the balance is filled."""
-    key, total = f"{given.get('key', '')}-order", int(given.get("shown_total", "-1"))
+    key, total = f"{given.get('key', '')}-order", whole(given.get("shown_total"))
     try:
         order = await complete(page, cart["id"], key=key, shown_total=total, buy_at_once=True)
     except Problem as problem:
@@ -234,14 +234,16 @@ async def _at_once(
     return top_ups.go_on(page, made, f"/store/orders/{order['id']}/done")
 
 
-async def _keep_places(page: Page, cart: Json) -> None:
-    """Begin the time of held places anew while somebody pays; the price stays as guaranteed."""
+async def _keep(page: Page, cart: Json) -> None:
+    """Begin the time of places and prices anew while somebody pays; the lower price stays."""
     seen = await seen_cart(page, cart)
     for line in seen["lines"]:
-        if line["place"] is not None and line["place"]["state"] == "held":
-            # A place renewed ten times stays until its time is over.
-            with suppress(Problem):
+        # What was renewed ten times stays until its time is over.
+        with suppress(Problem):
+            if line["place"] is not None and line["place"]["state"] == "held":
                 await page.post(f"/v1/places/{line['place']['id']}/renew")
+            if "guarantee_over" not in line["problems"]:
+                await page.post(f"/v1/carts/{cart['id']}/lines/{line['id']}/renew")
 
 
 HANDLERS: Final = (show_checkout, choose_terms, show_confirm, confirm, top_up)

@@ -51,3 +51,9 @@ def typed_moment(at_us: int, zone: str) -> str:
 def parse_day(text: str, zone: str) -> int | None:
     """Return the microseconds at which a day of a `date` field begins in a zone."""
     return parse_moment(f"{text}T00:00", zone) if text else None
+
+
+def whole(text: object) -> int:
+    """Return a field's whole number, -1 for anything else: no page offers that one."""
+    typed = str(text)
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) <= _LONGEST else -1

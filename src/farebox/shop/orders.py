@@ -7,6 +7,7 @@ from litestar.params import FromPath
 
 from farebox.shop import top_ups
 from farebox.shop.buying import begin, is_under_way, settled
+from farebox.shop.forms import whole
 from farebox.shop.views import Json, all_of, own_page, shown
 from farebox.web.api import Problem
 from farebox.web.errors import explained
@@ -98,7 +99,7 @@ async def confirm_order(request: AnyRequest, order: FromPath[str]) -> Response[A
     """Pay an order that has waited for its money."""
     page = await own_page(request)
     form = await request.form()
-    body = {"shown_total": int(form.get("shown_total", "-1"))}
+    body = {"shown_total": whole(form.get("shown_total"))}
     try:
         await page.post(f"/v1/orders/{order}/confirm", body, key=str(form.get("key", "")))
     except Problem as problem:

@@ -4,7 +4,7 @@ from typing import Final
 
 from litestar.handlers import HTTPRouteHandler
 
-from farebox.shop import cart, checkout, orders, shelf, top_ups
+from farebox.shop import account, cart, checkout, mine, orders, settings, shelf, top_ups, watch
 
 HANDLERS: Final[tuple[HTTPRouteHandler, ...]] = (
     *shelf.HANDLERS,
@@ -12,4 +12,8 @@ HANDLERS: Final[tuple[HTTPRouteHandler, ...]] = (
     *checkout.HANDLERS,
     *top_ups.HANDLERS,
     *orders.HANDLERS,
+    *mine.HANDLERS,
+    *watch.HANDLERS,
+    *account.HANDLERS,
+    *settings.HANDLERS,
 )

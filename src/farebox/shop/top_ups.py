@@ -14,6 +14,9 @@ from farebox.web.api import Problem
 from farebox.web.errors import explained
 from farebox.web.pages import AnyRequest, Page, local_address
 
+BY_GATEWAY: Final = "gateway:"
+MANUAL: Final = "manual"
+WALLET: Final = "wallet"
 PRESETS: Final = (500_00, 1_000_00, 2_000_00, 5_000_00)
 _TICK_S: Final = 0.1
 _PATIENCE_S: Final = 3.0
@@ -26,7 +29,8 @@ class TopUpForm(msgspec.Struct, kw_only=True):
     action: str
     typed: str
     wallet: Json
-    methods: list[Any]
+    methods: list[Json]
+    gateways: list[str]
     missing: int | None = None
     error: str | None = None
     declined: str | None = None
@@ -53,11 +57,14 @@ async def form_for(
     if missing is not None:
         typed = typed_amount(max(missing, wallet["least_top_up"]), currency)
     usable = [one for one in methods["items"] if one["state"] == "active"]
+    gateways = await page.get("/v1/payment-gateways")
+    ways = [one["name"] for one in gateways["items"] if one["name"] not in {WALLET, MANUAL}]
     return TopUpForm(
         action=action,
         typed=typed,
         wallet=wallet,
         methods=usable,
+        gateways=[*ways, MANUAL],
         missing=missing,
         at_once=at_once,
         presets=presets,
@@ -85,7 +92,10 @@ async def ask(page: Page, shown_form: TopUpForm, given: Mapping[str, Any]) -> Js
         return None
     path = f"/v1/customers/{page.own.consumer}/wallets/{currency}/top-ups"
     body: dict[str, Any] = {"amount": amount}
-    if shown_form.method:
+    gateway = shown_form.method.removeprefix(BY_GATEWAY)
+    if gateway != shown_form.method:
+        body["gateway"] = gateway
+    elif shown_form.method:
         body["method"] = shown_form.method
     try:
         made = await page.post(path, body, key=str(given.get("key", "")) or None)

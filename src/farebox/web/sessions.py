@@ -64,6 +64,10 @@ class Sessions:
             return None
         return await to_thread.run_sync(self._visitor, key)
 
+    def principal(self, key: str | None) -> Principal | None:
+        """Return whose key this is, or None. Not for the event loop."""
+        return self._authenticate(key) if key else None
+
     def _visitor(self, key: str) -> Visitor | None:
         found = self._authenticate(key)
         if found is None or found.kind != "consumer" or found.key_id is None:
@@ -76,9 +80,13 @@ class Sessions:
 
     async def end(self, visitor: Visitor) -> None:
         """End a session on every process at once."""
+        await self.end_key(visitor, visitor.key_id)
+
+    async def end_key(self, visitor: Visitor, key_id: str) -> None:
+        """End another session of the same visitor; whose it is, the caller has looked up."""
         actor = Actor(kind="consumer", id=visitor.consumer, reason="signed out")
         await to_thread.run_sync(
-            self._database.run, lambda tx: revoke_credential(tx, actor, visitor.key_id)
+            self._database.run, lambda tx: revoke_credential(tx, actor, key_id)
         )
 
 

@@ -56,5 +56,6 @@
 
   // A page that waits for the services asks again by itself.
   const wait = document.querySelector("[data-reload]");
-  if (wait) setTimeout(() => location.reload(), Number(wait.dataset.reload) * 1000);
+  const again = () => (wait.dataset.next ? location.replace(wait.dataset.next) : location.reload());
+  if (wait) setTimeout(again, Number(wait.dataset.reload) * 1000);
 })();
