@@ -263,3 +263,43 @@ def test_39_only_what_was_paid_has_a_receipt(store):
     waits = boris.api.good(boris.complete(36_000, wait_for_funds=True))
     answer = boris.api.call("GET", f"/v1/orders/{waits['id']}/receipt.pdf")
     assert code_of(answer) == (409, "order_state_refused")
+
+
+# -- money that a bank takes back ------------------------------------------------------------------
+
+
+@pytest.fixture
+def by_card(store):
+    """Return Boris's order of P1, paid by a card."""
+    boris = store.boris
+    boris.put("P1")
+    return boris.confirm(36_000, pay_by="gateway", method=boris.card("sandbox_ok"))
+
+
+def dispute(store, order, amount, state="opened"):
+    said = {
+        "id": f"dp_1:{state}", "payment": order["payment"], "chargeback": "dp_1",
+        "chargeback_state": state, "amount": amount,
+    }  # fmt: skip
+    store.both.billing.till.tell(**said)
+    store.settle()
+
+
+def test_what_a_bank_takes_back_whole_is_taken_from_who_had_it(store, by_card):
+    boris = store.boris
+    assert (by_card["state"], boris.rentals[0]["state"]) == ("fulfilled", "available")
+    dispute(store, by_card, 36_000)
+    assert boris.rentals[0]["state"] == "revoked"
+    after = boris.order(by_card["id"])
+    assert (after["lines"][0]["state"], after["reason"]) == ("returned", "charged_back")
+    # Nothing goes back a second time, and a won dispute gives nothing by itself.
+    refused = boris.api.call("POST", f"/v1/orders/{by_card['id']}/returns", json={})
+    assert code_of(refused) == (409, "order_state_refused")
+    dispute(store, by_card, 36_000, "won")
+    assert boris.rentals[0]["state"] == "revoked"
+
+
+def test_a_part_that_a_bank_takes_back_takes_nothing_from_anybody(store, by_card):
+    dispute(store, by_card, 10_000)
+    assert store.boris.rentals[0]["state"] == "available"
+    assert store.boris.order(by_card["id"])["lines"][0]["state"] == "granted"

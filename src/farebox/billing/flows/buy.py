@@ -10,7 +10,11 @@ A payment that succeeds after its order has ended goes back in full: nobody pays
 
 from typing import Any
 
-from farebox.billing.flows.settle_payment import REFUND_SETTLERS, SETTLERS
+from farebox.billing.flows.settle_payment import (
+    CHARGEBACK_SETTLERS,
+    REFUND_SETTLERS,
+    SETTLERS,
+)
 from farebox.billing.orders.model import (
     CartConverted,
     CartEmpty,
@@ -36,8 +40,9 @@ from farebox.billing.orders.service_carts import (
 )
 from farebox.billing.orders.service_carts import lines_of as cart_lines_of
 from farebox.billing.orders.service_paying import complete_order, end_order, pay_order
+from farebox.billing.orders.service_refunds import take_back
 from farebox.billing.orders.service_waiting import drop_waiting, waiting_for
-from farebox.billing.payments.model import UNDER_WAY, Payment
+from farebox.billing.payments.model import UNDER_WAY, Chargeback, Payment
 from farebox.billing.payments.model import Refund as GatewayRefund
 from farebox.billing.payments.service import call_off, find_payment, payments_of
 from farebox.billing.payments.service_refunds import request_refund
@@ -195,5 +200,20 @@ def settle_refund(tx: Tx, payment: Payment, refund: GatewayRefund) -> None:
     """Do nothing: what goes back was put into suspense when the order's refund was issued."""
 
 
+def settle_chargeback(tx: Tx, payment: Payment, chargeback: Chargeback) -> None:
+    """Take back what an order sold, once a bank has taken back all that was paid for it.
+
+    A part that is disputed, and a dispute that is won, change nothing: a person looks at the
+    payment, and may give what was taken.
+    """
+    gone = payment.charged_back + payment.refunded >= payment.amount
+    if chargeback.state == "won" or not gone:
+        return
+    order = lock_order(tx, payment.reference)
+    if order.ended_by == "order.completed" and order.payment == payment.id:
+        take_back(tx, order, amount=chargeback.amount, why="charged_back")
+
+
 SETTLERS["order"] = settle_order
+CHARGEBACK_SETTLERS["order"] = settle_chargeback
 REFUND_SETTLERS["order"] = settle_refund

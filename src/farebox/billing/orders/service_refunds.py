@@ -136,6 +136,29 @@ def give_back_of_line(
     return _give(tx, order, kind, "own_wish", {line.id: amount}, note=note)
 
 
+def take_back(tx: Tx, order: Order, *, amount: int, why: str) -> None:
+    """Let access take back what a locked order sold, whose money is gone: nothing goes back for it.
+
+    Publishes `refund.issued`, as a return does. What is taken back already changes nothing.
+    """
+    kept = [line for line in lines_of(tx, order.id) if line.state in KEPT]
+    if not kept:
+        return
+    set_lines(tx, kept, "returned")
+    keep_order(tx, order, reason=why)
+    data = {
+        "orderId": order.id,
+        "refundId": None,
+        "consumerId": order.customer,
+        "kind": why,
+        "amount": amount,
+        "currency": order.currency,
+        "reason": why,
+        "lines": [line_facts(line) for line in kept],
+    }
+    publish(tx, type="refund.issued", subject=order.id, data=data)
+
+
 def refunds_of(tx: Tx, order_id: str) -> list[Refund]:
     """Return an order's refunds, oldest first."""
     table, part = store.refund, store.part
