@@ -6,6 +6,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
 
 import httpx2
 import psutil  # type: ignore[import-untyped]
@@ -137,6 +138,21 @@ def test_twenty_films_are_shared_the_next_is_denied_and_a_top_up_lets_them_on(fa
     assert later.left() == 4
     # Every key is the one that was printed before.
     assert ALL_KEYS.findall(later.text) == ALL_KEYS.findall(demo.text)
+
+
+def test_premieres_are_found_priced_and_paid_from_a_balance(farebox):
+    with running(farebox, "--quiet") as demo:
+        found = demo.send(demo.line("premieres about")).json()["items"]
+        cost = demo.send(demo.line("what a day")).json()
+        balance = demo.send(demo.line("Anna's balance")).json()
+        before = demo.as_admin("/v1/test-clock").json()["now"]
+        later = demo.send(demo.line("let an hour pass")).json()["now"]
+
+    assert [(each["id"], each["online_from"]) for each in found] == [("P1", 24_000), ("P3", 40_000)]
+    assert (cost["list_price"], cost["discount"], cost["price"]) == (45_000, 9_000, 36_000)
+    assert balance["summ"] == 100_000
+    hour = datetime.fromisoformat(later) - datetime.fromisoformat(before)
+    assert hour >= timedelta(hours=1)
 
 
 def test_each_request_to_the_film_service_is_paid_from_the_account(farebox):

@@ -87,8 +87,13 @@ class Admin:
 @contextmanager
 def admin_of(url: str, key: str) -> Iterator[Admin]:
     """Connect to the API as its admin."""
-    with client(headers={"Authorization": f"Bearer {key}"}, base_url=url) as connected:
+    with client_of(url, key) as connected:
         yield Admin(connected)
+
+
+def client_of(url: str, key: str) -> httpx2.Client:
+    """Return a client of the API that shows a key."""
+    return client(headers={"Authorization": f"Bearer {key}"}, base_url=url)
 
 
 def client(**options: Any) -> httpx2.Client:  # noqa: ANN401 - httpx2's own

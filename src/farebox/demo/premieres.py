@@ -132,8 +132,9 @@ class Premieres(msgspec.Struct, frozen=True, kw_only=True):
 class Client(Protocol):
     """Whatever speaks HTTP for an admin: an httpx2 client with the admin's key in its headers."""
 
-    def request(self, method: str, path: str, /, **more: Any) -> Any:  # noqa: ANN401 - a response
-        """Return the response to a request."""
+    @property
+    def request(self) -> Callable[..., Any]:
+        """Return what sends a request, by its method and path, and returns the response."""
         ...
 
 

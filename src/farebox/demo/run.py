@@ -7,8 +7,9 @@ from typing import Final
 
 from rich.console import Console
 
-from farebox.demo.example import admin_of, set_up
+from farebox.demo.example import admin_of, client_of, set_up
 from farebox.demo.films import KEY_VARIABLE, URL_VARIABLE
+from farebox.demo.premieres import furnish
 from farebox.demo.processes import Children, stopping
 from farebox.demo.story import Places, tell
 from farebox.demo.visitors import Visitors
@@ -25,9 +26,12 @@ KEY_FILE: Final = "admin.key"
 
 def run_demo(settings: Settings, *, films_port: int | None, visitors: bool) -> None:
     """Run the demo until Ctrl-C or SIGTERM; whatever it started has ended when it returns."""
-    settings = changed(settings, port=port_to_listen_on(settings.host, settings.port))
+    # What is printed here is a story: what the log says of it beside errors is kept for who asks.
+    quiet = "error" if settings.log_level == "info" else settings.log_level
+    port = port_to_listen_on(settings.host, settings.port)
+    settings = changed(settings, port=port, log_level=quiet)
     films = changed(settings, port=_films_port(settings, films_port))
-    admin_key = _admin_key(settings)
+    settings, admin_key = _prepared(settings)
     console = Console()
     with stopping() as stop, Children(stop) as children:
         with console.status("Starting Farebox, and a film service behind it"):
@@ -36,6 +40,8 @@ def run_demo(settings: Settings, *, films_port: int | None, visitors: bool) -> N
             with admin_of(settings.address, admin_key) as admin:
                 example = set_up(admin)
                 left = admin.left_in(example.family.bucket)
+            with client_of(settings.address, admin_key) as connected:
+                premieres = furnish(connected)
             environment = {URL_VARIABLE: settings.address, KEY_VARIABLE: example.key_of_films}
             children.start("the film service", _film_server(films), environment)
             children.wait_for(f"{films.address}/")
@@ -45,7 +51,7 @@ def run_demo(settings: Settings, *, films_port: int | None, visitors: bool) -> N
             folder=settings.data,
             admin_key=admin_key,
         )
-        tell(console, places, example, left=left)
+        tell(console, places, example, premieres, left=left)
         with Visitors(example, places) if visitors else nullcontext():
             children.watch()
 
@@ -68,11 +74,25 @@ def _film_server(films: Settings) -> Sequence[str]:
     )
 
 
-def _admin_key(settings: Settings) -> str:
+def _prepared(settings: Settings) -> tuple[Settings, str]:
+    """Return the settings with which the data is served, and the admin's key.
+
+    New data has a test clock, so that an evening's rental is over when somebody says so. Data that
+    was begun without one is served without.
+    """
+    made: list[str] = []
+    with_clock = changed(settings, test_clock=True)
+    try:
+        prepare(with_clock, made.append)
+    except SettingsRefused:
+        prepare(settings, made.append)
+        return settings, _admin_key(settings, made)
+    return with_clock, _admin_key(with_clock, made)
+
+
+def _admin_key(settings: Settings, made: list[str]) -> str:
     """Return the admin's key; one that we made is kept in the folder, so it can be shown again."""
     file = Path(settings.data) / KEY_FILE
-    made: list[str] = []
-    prepare(settings, made.append)
     if settings.admin_key is not None:
         return settings.admin_key
     if not made and file.exists():

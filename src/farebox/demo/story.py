@@ -8,6 +8,7 @@ from farebox.contracts.accounts import MOD_PATH, PAST_PATH, TOT_PATH
 from farebox.contracts.decisions import DECIDE_PATH
 from farebox.demo.example import CREDENTIAL, FAMILY, FILMS_OF_THE_FAMILY, PRODUCT, Example
 from farebox.demo.films import PRICE_OF_DETAILS, PRICE_OF_PLAYING
+from farebox.demo.premieres import Premieres
 
 JSON = "-H 'Content-Type: application/json'"
 # Enough for everybody to be asked once more than there are films.
@@ -84,8 +85,27 @@ def account_story(places: Places, example: Example) -> list[tuple[str, str]]:
     ]
 
 
-def tell(console: Console, places: Places, example: Example, *, left: int) -> None:
-    """Print what to open and both stories. Lines to copy are never wrapped."""
+def store_story(places: Places, premieres: Premieres) -> list[tuple[str, str]]:
+    """Return the story of the premiere store: what anybody sees, and what Anna has."""
+    store, anna = f"{places.farebox}/api/v1", premieres.people["Anna"]
+    ahead = (
+        f"{places.farebox}/v1/test-clock",
+        _bearer(places.admin_key),
+        JSON,
+        "-d '{\"advance_seconds\":3600}'",
+    )
+    return [
+        ("premieres about a Mauser, with prices", curl(f"{store}/search/?q=mauser&lang=en")),
+        ("what a day of it costs", curl(f"{store}/rent/?id=P1&period=24")),
+        ("Anna's balance, in kopecks", curl(f"{store}/billing/amount/", _bearer(anna.key))),
+        ("let an hour pass, for everybody", curl(*ahead)),
+    ]
+
+
+def tell(
+    console: Console, places: Places, example: Example, premieres: Premieres, *, left: int
+) -> None:
+    """Print what to open and the stories. Lines to copy are never wrapped."""
     films = f"{places.films}/"
     _say(console, f"\nFarebox is running, its data is in {places.folder}\n", "bold")
     for what, where in (
@@ -105,6 +125,11 @@ def tell(console: Console, places: Places, example: Example, *, left: int) -> No
         console,
         "AccMan, pay per request: the film service takes its price from an account",
         account_story(places, example),
+    )
+    _tell_one(
+        console,
+        "A premiere store: rentals for hours, from a prepaid balance, with a clock that is moved",
+        store_story(places, premieres),
     )
     _say(console, "Ctrl-C stops everything; the next start goes on where this one was.\n", "dim")
 
