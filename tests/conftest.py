@@ -13,7 +13,15 @@ from farebox.kernel.clock import Clock, ManualClock
 from farebox.ledger.service import Ledger
 from farebox.storage import Database
 from tests.golden.summary import pytest_terminal_summary  # noqa: F401 - workers report to here
-from tests.support.engines import BILLING, ENGINES, Engine, Postgresql, Sqlite, start
+from tests.support.engines import (
+    BILLING,
+    ENGINES,
+    NOTIFICATIONS,
+    Engine,
+    Postgresql,
+    Sqlite,
+    start,
+)
 from tests.support.scene import Scene
 
 OpenAt = Callable[..., Database]
@@ -100,6 +108,20 @@ def billing_urls(engine: Engine) -> Iterator[Callable[[], str]]:
 def billing(billing_urls: Callable[[], str], open_database_at: OpenAt) -> Database:
     """Return billing's own database, once for each engine."""
     return open_database_at(billing_urls(), name="billing")
+
+
+@pytest.fixture
+def notifications_url(engine: Engine) -> Iterator[str]:
+    """Return the URL of a freshly migrated database of notifications."""
+    url = engine.migrated(NOTIFICATIONS)
+    yield url
+    engine.drop(url)
+
+
+@pytest.fixture
+def notifications(notifications_url: str, open_database_at: OpenAt) -> Database:
+    """Return notifications' own database, once for each engine."""
+    return open_database_at(notifications_url, name="notifications")
 
 
 @pytest.fixture

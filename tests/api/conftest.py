@@ -3,7 +3,8 @@
 `api` calls the app in this process; `admin`, `edge` and so on are headers of callers who exist;
 `tables` returns what stands in every table, to show that a refused request has changed nothing.
 A test that asks for `billing`, by an argument or `usefixtures`, has billing's database beside
-access's, so that the routes of money work; `hear` lets billing hear what access has told.
+access's, so that the routes of money work; `hear` lets billing hear what access has told. So it is
+with `notifications` and the routes of letters.
 """
 
 import contextlib
@@ -38,7 +39,7 @@ from farebox.platform import (
 )
 from farebox.platform.model import SYSTEM, Role
 from farebox.storage import Database
-from tests.support.engines import ACCESS, BILLING
+from tests.support.engines import ACCESS, BILLING, NOTIFICATIONS
 
 Headers = dict[str, str]
 _TABLES: Final = {
@@ -49,9 +50,12 @@ _TABLES: Final = {
 
 @contextlib.contextmanager
 def services_over(
-    database: Database, clock: ManualClock, billing: Database | None = None
+    database: Database,
+    clock: ManualClock,
+    billing: Database | None = None,
+    notifications: Database | None = None,
 ) -> Iterator[Services]:
-    """Return the services of one process over a migrated database, and over billing's if given."""
+    """Return the services of one process over a migrated database, and over others' if given."""
     with database.write() as tx:
         pepper = service_secrets.ensure_pepper(tx)
         service_signing.ensure_signing_key(tx)
@@ -68,6 +72,8 @@ def services_over(
         metrics=Metrics(),
         billing=billing,
         billing_components=() if billing is None else BILLING,
+        notifications=notifications,
+        notifications_components=() if notifications is None else NOTIFICATIONS,
     )
     lane.close()
     looks.close()
@@ -167,10 +173,12 @@ def undriven() -> App:
 def services(
     request: pytest.FixtureRequest, database: Database, clock: ManualClock
 ) -> Iterator[Services]:
-    """Return the services of one process: access's, and billing's where a test asks for it."""
-    wanted = "billing" in request.fixturenames
-    billing: Database | None = request.getfixturevalue("billing") if wanted else None
-    with services_over(database, clock, billing) as made:
+    """Return the services of one process: access's, and others' where a test asks for them."""
+    others: list[Database | None] = [
+        request.getfixturevalue(name) if name in request.fixturenames else None
+        for name in ("billing", "notifications")
+    ]
+    with services_over(database, clock, *others) as made:
         yield made
 
 

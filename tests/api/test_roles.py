@@ -18,7 +18,7 @@ LITERAL = {
     "withdraw": ("POST", "/api/v1/billing/withdraw"),
     "rentPremiere": ("POST", "/api/v1/rent"),
 }
-pytestmark = pytest.mark.usefixtures("billing")
+pytestmark = pytest.mark.usefixtures("billing", "notifications")
 
 
 @pytest.fixture

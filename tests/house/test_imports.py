@@ -47,6 +47,17 @@ VIOLATIONS = [
     ("contexts-of-billing", "billing/invoices/planted.py", "import farebox.billing.reports"),
     ("contexts-of-billing", "billing/reports/planted.py", "import farebox.billing.flows"),
     ("contexts-of-billing", "billing/unheard_of/__init__.py", ""),
+    (
+        "contexts-of-notifications",
+        "notifications/letters/planted.py",
+        "import farebox.notifications.deliveries",
+    ),
+    (
+        "contexts-of-notifications",
+        "notifications/deliveries/planted.py",
+        "import farebox.notifications.flows",
+    ),
+    ("contexts-of-notifications", "notifications/unheard_of/__init__.py", ""),
     ("context-files", "access/consumers/model.py", "import farebox.access.consumers.rules"),
     ("context-files", "access/consumers/rules.py", "import farebox.access.consumers.store"),
     ("context-files", "access/consumers/rules.py", "import farebox.access.consumers.service"),
@@ -77,6 +88,7 @@ VIOLATIONS = [
     ("given", "billing/wallets/model_planted.py", "import os"),
     ("drivers", "http/planted.py", "import psycopg"),
     ("drivers", "billing/planted.py", "import psycopg"),
+    ("drivers", "notifications/planted.py", "import psycopg"),
     ("drivers", "ledger/planted.py", "from sqlite3 import connect"),
     ("edge", "edge/planted.py", "import farebox.storage"),
     ("edge", "edge/planted.py", "import farebox.platform"),
@@ -104,6 +116,10 @@ BACKGROUND = {
     },
     "billing/flows/__init__.py": "",
     "notifications/__init__.py": "",
+    **{
+        f"notifications/{context}/__init__.py": ""
+        for context in ("letters", "channels", "deliveries", "flows")
+    },
     "contracts/leading_astray.py": "import farebox.storage",
     "storage/store_planted.py": "",
 }

@@ -177,10 +177,12 @@ ELSEWHERE = {"FAREBOX_BILLING_URL": "https://billing.example", "FAREBOX_BILLING_
 @pytest.mark.parametrize(
     ("variables", "served", "here"),
     [
-        ({}, "access billing", "access billing"),
+        ({}, "access billing notifications", "access billing notifications"),
         ({"FAREBOX_ONLY": "access"}, "access", "access billing"),
         ({"FAREBOX_ONLY": "billing"}, "billing", "access billing"),
         ({"FAREBOX_ONLY": "access", **ELSEWHERE}, "access", "access"),
+        ({"FAREBOX_ONLY": "notifications"}, "notifications", "access billing notifications"),
+        ({"FAREBOX_ONLY": "notifications", **ELSEWHERE}, "notifications", "access notifications"),
         ({"FAREBOX_ONLY": "billing", "FAREBOX_NATS_URL": "nats://host:4222"}, "billing", "billing"),
     ],
 )
@@ -198,9 +200,9 @@ def test_an_address_without_its_key_is_refused_and_a_key_without_its_address(nam
         load_settings({name: ELSEWHERE[name]})
 
 
-@pytest.mark.parametrize("text", ["notifications", "", "access,billing"])
+@pytest.mark.parametrize("text", ["letters", "", "access,billing"])
 def test_only_a_service_can_be_served_alone(text):
-    with pytest.raises(SettingsRefused, match="access or billing"):
+    with pytest.raises(SettingsRefused, match="access, billing or notifications"):
         load_settings({"FAREBOX_ONLY": text})
 
 
@@ -211,6 +213,9 @@ def test_only_a_service_can_be_served_alone(text):
         ("STRIPE_WEBHOOK_SECRET", "stripe_key"),
         ("YOOKASSA_SHOP", "yookassa_key"),
         ("YOOKASSA_KEY", "yookassa_shop"),
+        ("SMTP_HOST", "smtp_from"),
+        ("SMTP_FROM", "smtp_host"),
+        ("SMTP_USER", "smtp_password"),
     ],
 )
 def test_half_of_a_gateway_of_payments_is_refused(given, missing):

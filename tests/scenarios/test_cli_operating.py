@@ -13,7 +13,7 @@ from farebox.storage.migrations import applied
 from tests.support.commands import Farebox
 from tests.support.services import run
 
-COMPONENTS = ["ledger", "events", "platform", "access", "billing"]
+COMPONENTS = ["ledger", "events", "platform", "access", "billing", "notifications"]
 
 
 @pytest.fixture

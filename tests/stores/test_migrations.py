@@ -15,10 +15,11 @@ from farebox.ledger import store
 from farebox.platform import store as audit
 from farebox.storage import Database, MigrationRefused, migrate, migrations, pending
 from farebox.storage.migrations import Step, steps_of
-from tests.support.engines import ACCESS, BILLING, Engine, existing
+from tests.support.engines import ACCESS, BILLING, NOTIFICATIONS, Engine, existing
 from tests.support.nursery import Nursery
 
 OpenAt = Callable[..., Database]
+SERVICES = {"access": ACCESS, "billing": BILLING, "notifications": NOTIFICATIONS}
 Shape = dict[str, dict[str, Any]]
 AUDITED = {
     "at": 7, "actor_kind": "operator", "actor": "ada", "action": "price.created",
@@ -98,7 +99,7 @@ def declared(components: tuple[str, ...]) -> dict[str, sa.Table]:
 # -- the tables ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("components", [ACCESS, BILLING], ids=["access", "billing"])
+@pytest.mark.parametrize("components", SERVICES.values(), ids=SERVICES)
 def test_migrated_tables_are_those_that_the_stores_declare(
     empty: Database, components: tuple[str, ...]
 ) -> None:
@@ -111,7 +112,7 @@ def test_migrated_tables_are_those_that_the_stores_declare(
         assert stored == {column.name: kind_of(column.type) for column in table.c}, name
 
 
-@pytest.mark.parametrize("components", [ACCESS, BILLING], ids=["access", "billing"])
+@pytest.mark.parametrize("components", SERVICES.values(), ids=SERVICES)
 def test_both_engines_have_the_same_schema(
     sqlite_engine: Engine, postgresql_engine: Engine, clock: Any, components: tuple[str, ...]
 ) -> None:
@@ -134,7 +135,7 @@ def test_both_engines_have_the_same_schema(
         assert stored == other[table], table
 
 
-@pytest.mark.parametrize("component", existing((*ACCESS, "billing")))
+@pytest.mark.parametrize("component", existing((*ACCESS, "billing", "notifications")))
 def test_every_constraint_has_a_name(component: str) -> None:
     for step in steps_of([component]):
         text = re.sub(r"--.*", "", step.text)

@@ -22,6 +22,7 @@ from farebox.storage import Database, migrate, open_database
 # What the services' databases are made of, as far as they exist.
 ACCESS: Final = ("events", "ledger", "platform", "access")
 BILLING: Final = ("events", "ledger", "platform", "billing")
+NOTIFICATIONS: Final = ("events", "ledger", "platform", "notifications")
 ENGINES: Final = ("sqlite", "postgresql")
 _QUIET: Final = """
 listen_addresses = ''

@@ -29,7 +29,7 @@ app.command(clock)
 DEMO_FOLDER = "demo-data"
 Config = Annotated[Path | None, Parameter(help="A TOML file of settings (FAREBOX_CONFIG).")]
 Roles = Annotated[list[Role], Parameter(negative=())]
-Only = Annotated[Literal["access", "billing"] | None, Parameter()]
+Only = Annotated[Literal["access", "billing", "notifications"] | None, Parameter()]
 Data = Annotated[Path | None, Parameter(help="The folder of the databases (FAREBOX_DATA).")]
 
 

@@ -39,6 +39,8 @@ from farebox.storage import Database, Tx
 T = TypeVar("T")
 BILLING: Final = {"service": "billing"}
 """Says in a handler's `opt` that its desk and its commands stand before billing's database."""
+NOTIFICATIONS: Final = {"service": "notifications"}
+"""Says the same of the database of notifications."""
 AnyRequest = Request[Any, Any, Any]
 
 
@@ -84,8 +86,8 @@ class Services:
     addresses of one's own network. `usage_grace_us` is how long after its end a period stays open
     for late reports. `test_clock` gives the test clock its routes. `snapshots` are what readers of
     the log may begin with. `billing` is billing's database, with its own components, where billing
-    is served beside access; where it is served alone, it is the `database`. `payment_gateways` are
-    those that may send us notices.
+    is served beside access; where it is served alone, it is the `database`. So it is with
+    `notifications`. `payment_gateways` are those that may send us notices.
     """
 
     database: Database
@@ -101,6 +103,8 @@ class Services:
     snapshots: Providers = field(default_factory=lambda: PROVIDERS)
     billing: Database | None = None
     billing_components: tuple[str, ...] = ()
+    notifications: Database | None = None
+    notifications_components: tuple[str, ...] = ()
     payment_gateways: Mapping[str, PaymentGateway] = field(default_factory=dict)
 
     @cached_property
@@ -171,8 +175,8 @@ def provide_services(request: AnyRequest) -> Services:
 def _database(request: AnyRequest) -> Database:
     """Return the database of the service that the route is of (`opt=BILLING`: billing's)."""
     services = provide_services(request)
-    of_billing = request.route_handler.opt.get("service") == "billing"
-    return services.billing or services.database if of_billing else services.database
+    beside = {"billing": services.billing, "notifications": services.notifications}
+    return beside.get(request.route_handler.opt.get("service", "")) or services.database
 
 
 def provide_desk(request: AnyRequest) -> Desk:

@@ -100,7 +100,13 @@ STATUS: Final[Mapping[str, int]] = {
     "payout_unknown": 404,
     "webhook_delivery_unknown": 404,
     "webhook_unknown": 404,
+    "recipient_unknown": 404,
+    "letter_unknown": 404,
+    "notice_unknown": 404,
     # It is there, and its state stands in the way.
+    "letter_needed": 409,
+    "letter_under_way": 409,
+    "preference_invalid": 422,
     "period_refused": 409,
     "schedule_change_refused": 409,
     "nothing_to_pay": 409,

@@ -8,26 +8,11 @@ without a line does not start.
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
-
-from farebox.platform.model import Permission, Principal
-from farebox.platform.rules import may
+from farebox.http.entries import OF_LETTERS, Entry
+from farebox.platform.model import Permission
 
 PUBLIC: Final = {"public": True}
 MOVES_VALUE: Final = {"moves_value": True}
-
-
-class Entry(msgspec.Struct, frozen=True):
-    """Who may call an operation."""
-
-    permission: Permission
-    consumers: bool = False
-
-    def admits(self, principal: Principal) -> bool:
-        """Tell whether this caller may call it at all."""
-        if principal.kind == "consumer":
-            return self.consumers
-        return may(principal, self.permission)
 
 
 _READ: Final = Entry(Permission.READ)
@@ -379,6 +364,8 @@ ROLES: Final[Mapping[str, Entry]] = {
     "setPaymentTerms": Entry(Permission.INVOICES),
     "listBilledUsage": _READ_OWN,
     "rateUsageAgain": Entry(Permission.INVOICES),
+    # Letters to people.
+    **OF_LETTERS,
     # Webhooks.
     "createWebhook": Entry(Permission.WEBHOOKS),
     "listWebhooks": Entry(Permission.WEBHOOKS),

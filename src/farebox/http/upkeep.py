@@ -50,6 +50,9 @@ def is_ready(services: NamedDependency[Services]) -> Response[Readiness]:
     }
     if services.billing is not None:
         checks["database billing"] = _database(services.billing, services.billing_components)
+    if services.notifications is not None:
+        components = services.notifications_components
+        checks["database notifications"] = _database(services.notifications, components)
     ready = all(word == "ok" for word in checks.values())
     return Response(Readiness(ready=ready, checks=checks), status_code=200 if ready else 503)
 

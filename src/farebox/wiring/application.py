@@ -9,13 +9,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from farebox.billing.flows.snapshots import PROVIDERS as SNAPSHOTS
 from farebox.http.app import create_app
 from farebox.http.auth import Lookup
 from farebox.http.deps import Services as HttpServices
 from farebox.http.gateways import gateways_in_front
 from farebox.http.hot import hot_routes
 from farebox.http.metrics import Metrics
-from farebox.http.routes import HANDLERS, OF_ACCESS, OF_BILLING
+from farebox.http.routes import HANDLERS, OF_ACCESS, OF_BILLING, OF_NOTIFICATIONS
 from farebox.http.rsgi import Application
 from farebox.kernel.clock import SECOND_US, SystemClock
 from farebox.platform.service_pepper import tell_peppers
@@ -27,7 +28,7 @@ from farebox.wiring.ledger_process import settle_memory
 from farebox.wiring.logs import configure_logs
 from farebox.wiring.pages import pages_in_front
 from farebox.wiring.services import COMPONENTS, Services
-from farebox.wiring.settings import LEDGER_SOCKET, Settings, load_settings
+from farebox.wiring.settings import LEDGER_SOCKET, Service, Settings, load_settings
 from farebox.wiring.upkeep import Upkeep
 
 
@@ -48,6 +49,8 @@ class _Worker(Application):
             test_clock=services.settings.test_clock,
             billing=services.billing,
             billing_components=COMPONENTS["billing"],
+            notifications=services.notifications,
+            notifications_components=COMPONENTS["notifications"],
             payment_gateways={} if services.billing is None else gateways_of(services.settings),
         )
         handlers = HANDLERS if services.billing is not None else OF_ACCESS
@@ -62,13 +65,13 @@ class _Worker(Application):
         self._services.close()
 
 
-class _BillingWorker(Application):
-    """One worker process's application where billing is served alone: its log and dead letters."""
+class _LoneWorker(Application):
+    """One worker process's application where billing or notifications is served alone."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, service: Service) -> None:
         clock = SystemClock()
         self._closing = ExitStack()
-        database = open_database("billing", settings.url_of("billing"), clock)
+        database = open_database(service, settings.url_of(service), clock)
         self._closing.callback(database.close)
         follow_test_clock(database)
         tell_peppers(database, settings.pepper, settings.pepper_old)
@@ -76,16 +79,17 @@ class _BillingWorker(Application):
         nobody: Any = None  # None of these routes decides.
         over = HttpServices(
             database=database,
-            components=COMPONENTS["billing"],
+            components=COMPONENTS[service],
             clock=clock,
             decisions=nobody,
             authenticate=Lookup(database, None),
             issuer=settings.issuer,
             metrics=Metrics(),
-            snapshots={},
-            payment_gateways=gateways_of(settings),
+            snapshots=SNAPSHOTS if service == "billing" else {},
+            payment_gateways=gateways_of(settings) if service == "billing" else {},
         )
-        super().__init__(create_app(over, OF_BILLING), {})
+        handlers = OF_BILLING if service == "billing" else OF_NOTIFICATIONS
+        super().__init__(create_app(over, handlers), {})
 
     def __rsgi_del__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__rsgi_del__(loop)
@@ -102,6 +106,6 @@ def application() -> Any:  # noqa: ANN401 - Granian takes any RSGI application
         path = os.environ.get(LEDGER_SOCKET)
         worker = _Worker(Services(settings, ledger_socket=None if path is None else Path(path)))
     else:
-        worker = _BillingWorker(settings)
+        worker = _LoneWorker(settings, settings.served[0])
     settle_memory()
     return worker

@@ -4,6 +4,7 @@ from contextlib import ExitStack
 from typing import Final, NamedTuple
 
 from farebox.access.flows.snapshots import PROVIDERS
+from farebox.billing.flows.snapshots import PROVIDERS as OF_BILLING
 from farebox.events.service_snapshots import Providers
 from farebox.events.transports import Log
 from farebox.events.transports.in_process import DatabaseLog
@@ -14,7 +15,7 @@ from farebox.storage import open_database
 from farebox.wiring.settings import Service, Settings
 from farebox.workers.look import Look
 
-_PROVIDERS: Final[dict[Service, Providers]] = {"access": PROVIDERS, "billing": {}}
+_PROVIDERS: Final[dict[Service, Providers]] = {"access": PROVIDERS, "billing": OF_BILLING}
 
 
 class Followed(NamedTuple):

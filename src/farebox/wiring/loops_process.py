@@ -26,9 +26,10 @@ def main() -> None:
             database = open_database(service, settings.url_of(service), clock)
             closing.callback(database.close)
             follow_test_clock(database)
-            if service == "billing":
+            if service != "access":
                 # Access's books are kept by its ledger's process, billing's here.
-                closing.callback(Upkeep(database, clock, books=True).close)
+                books = service == "billing"
+                closing.callback(Upkeep(database, clock, books=books).close)
             closing.callback(ServiceLoops(settings, database).close)
         settle_memory()
         over.wait()

@@ -19,6 +19,7 @@ from farebox.ledger.nearby import NearbyLooks
 from farebox.ledger.remote import RemoteQueue
 from farebox.ledger.running import Runner
 from farebox.ledger.service import Ledger
+from farebox.notifications.deliveries.service import begin as begin_letters
 from farebox.platform import (
     service_operators,
     service_pepper,
@@ -29,6 +30,7 @@ from farebox.platform import (
 from farebox.platform.model import Principal
 from farebox.storage import Database, migrate, open_database, pending
 from farebox.storage.migrations import Step
+from farebox.wiring.letters import channels_of, standard_terms
 from farebox.wiring.settings import Service, Settings
 from farebox.wiring.upkeep import CLOCK, Upkeep
 
@@ -36,6 +38,7 @@ _SHARED: Final = ("ledger", "events", "platform")
 COMPONENTS: Final[dict[Service, tuple[str, ...]]] = {
     "access": (*_SHARED, "access"),
     "billing": (*_SHARED, "billing"),
+    "notifications": (*_SHARED, "notifications"),
 }
 ACCMAN: Final = "accman"
 
@@ -58,7 +61,8 @@ class Services:
         self._closing = ExitStack()
         self.database: Database = open_database("access", settings.database_url, self.clock)
         self._closing.callback(self.database.close)
-        self.billing = self._billing() if "billing" in settings.served else None
+        self.billing = self._beside("billing")
+        self.notifications = self._beside("notifications")
         service_test_clock.follow_test_clock(self.database)
         service_pepper.tell_peppers(self.database, settings.pepper, settings.pepper_old)
         with self.database.write() as tx:
@@ -74,9 +78,11 @@ class Services:
         )
         self._closing.callback(upkeep.close)
 
-    def _billing(self) -> Database:
-        """Open billing's database, for its routes beside access's."""
-        database = open_database("billing", self.settings.url_of("billing"), self.clock)
+    def _beside(self, service: Service) -> Database | None:
+        """Open the database of a service whose routes are served beside access's."""
+        if service not in self.settings.served:
+            return None
+        database = open_database(service, self.settings.url_of(service), self.clock)
         self._closing.callback(database.close)
         service_test_clock.follow_test_clock(database)
         return database
@@ -163,8 +169,12 @@ def migrate_all(settings: Settings) -> list[tuple[Service, Step]]:
 def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
     """Make everything ready to serve; `tell` gets the first admin's key if one was made.
 
-    The operators are access's, unless billing is served alone: then its database has its own.
+    The operators are access's, unless another service is served alone: then its database has its
+    own. Refuses (`settings_invalid`) channels of letters that cannot be used.
     """
+    if "notifications" in settings.served:
+        channels_of(settings)
+        standard_terms(settings)
     migrate_all(settings)
     for service in settings.served:
         with opened(settings, SystemClock(), service=service) as database, database.write() as tx:
@@ -176,6 +186,8 @@ def prepare(settings: Settings, tell: Callable[[str], None]) -> None:
             if service == "access":
                 ensure_product(tx, code=ACCMAN, name="AccMan credit", unit="credit")
                 fill_search(tx)
+            if service == "notifications":
+                begin_letters(tx)
         if key is not None:
             tell(key)
 

@@ -19,8 +19,14 @@ from farebox.storage import url_of_file
 
 PREFIX: Final = "FAREBOX_"
 CONFIG: Final = "FAREBOX_CONFIG"
-Service = Literal["access", "billing"]
+Service = Literal["access", "billing", "notifications"]
 SERVICES: Final[tuple[Service, ...]] = get_args(Service)
+FOLLOWS: Final[dict[Service, tuple[Service, ...]]] = {
+    "access": ("billing",),
+    "billing": ("access",),
+    "notifications": ("access", "billing"),
+}
+"""Whose log each service follows."""
 LEDGER_SOCKET: Final = "FAREBOX_LEDGER_SOCKET"
 SHORTEST_ADMIN_KEY: Final = 32
 # Variables of this prefix that speak to tests and measurements, not to the server.
@@ -41,7 +47,7 @@ _MUST_BE: Final = {
     "workers": "a whole number from 1 to 64",
     "admin_key": "32 to 512 printable ASCII characters",
     "keep_events_days": "a whole number of days from 1 to 36500",
-    "only": "access or billing",
+    "only": "access, billing or notifications",
     "access_url": "an http or https URL",
     "billing_url": "an http or https URL",
     "log_level": "debug, info, warning or error",
@@ -67,6 +73,14 @@ _MUST_BE: Final = {
     "yookassa_shop": "1 to 512 printable ASCII characters",
     "yookassa_key": "1 to 512 printable ASCII characters",
     "yookassa_url": "an http or https URL",
+    "smtp_host": "the name or address of a mail server",
+    "smtp_port": "a whole number from 1 to 65535",
+    "smtp_security": "starttls, tls or none",
+    "smtp_from": "an address for letters, perhaps after a name",
+    "sms_url": "an address of Apprise with {phone} in it",
+    "default_locale": "ru or en",
+    "default_zone": "the name of a time zone, such as Europe/Moscow",
+    "keep_letters_days": "a whole number of days from 1 to 36500",
     "pepper": "32 to 512 printable ASCII characters",
     "pepper_old": "32 to 512 printable ASCII characters",
 }
@@ -81,6 +95,8 @@ _HALVES: Final = (
     ("sign_in_issuer", "sign_in_client"),
     ("stripe_key", "stripe_webhook_secret"),
     ("yookassa_shop", "yookassa_key"),
+    ("smtp_host", "smtp_from"),
+    ("smtp_user", "smtp_password"),
 )
 
 # A key travels in a header, where the server sees no other characters, and none at its ends.
@@ -95,7 +111,11 @@ Pepper = Annotated[str, Meta(min_length=SHORTEST_ADMIN_KEY, max_length=512, patt
 
 _Url = Annotated[str, Meta(max_length=2_048, pattern=r"^https?://[!-~]+\Z")]
 _Key = Annotated[str, Meta(min_length=1, max_length=512, pattern=r"^[!-~]([ -~]*[!-~])?\Z")]
+_Line = Annotated[str, Meta(min_length=1, max_length=512, pattern=r"^[^\x00-\x1f\x7f]+\Z")]
 _Word = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{1,24}\Z")]
+_SmsUrl = Annotated[
+    str, Meta(max_length=2_048, pattern=r"^[a-z][a-z0-9+.-]*://[!-~]*\{phone\}[!-~]*\Z")
+]
 _NatsUrl = Annotated[
     str, Meta(max_length=2_048, pattern=r"^(nats|tls)://[!-+\--~]+(,(nats|tls)://[!-+\--~]+)*\Z")
 ]
@@ -105,22 +125,24 @@ _NatsPrefix = Annotated[str, Meta(max_length=128, pattern=r"^[A-Za-z0-9_-]+(\.[A
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a Farebox is started with.
 
-    `data` is the folder of the embedded databases; `access_database_url` and
-    `billing_database_url` put a service's database elsewhere (on a server). `only` is the one
-    service that is run here; the other's log is read at its `*_url` with a `*_key`, or without
-    one in its database, which is then here as well. `admin_key` is the first admin's key (at
-    least 32 characters); without one the first start generates a key and prints it once.
-    `public_url` is what access keys name as their issuer. `test_clock` lets an admin move the
-    time on: never in production. `private_webhooks` lets webhooks go to addresses of one's own
-    network, and by plain HTTP. `usage_grace_seconds` is how long after its end a period stays
-    open for late usage reports. `nats_*` and `aws_*` are the transports of events;
-    docs/transports.md tells them. `sign_in_*` is the identity provider at which people sign in to
-    the pages (docs/pages.md); its issuer must be among `issuers`. `sandbox_secret`, `stripe_*` and
-    `yookassa_*` set gateways of payments up, `payment_return_url` is where customers come back to
-    from a gateway's page (docs/payments.md). `pepper` (at least 32 characters) is what credentials
-    are hashed under; without one the database keeps its own. `pepper_old` is the one before, while
-    it is being replaced. `keep_*_days` is how long denials under keys, answers of POSTs, entries of
-    the audit log and events that everybody has had are kept (None: for ever).
+    `data` is the folder of the embedded databases; `access_database_url`, `billing_database_url`
+    and `notifications_database_url` put a service's database elsewhere (on a server). `only` is
+    the one service that is run here; others' logs are read at their `*_url` with a `*_key`, or
+    without one in their databases, which are then here as well. `admin_key` is the first admin's
+    key (at least 32 characters); without one the first start generates a key and prints it once.
+    `public_url` is what access keys name as their issuer. `test_clock` lets an admin move the time
+    on: never in production. `private_webhooks` lets webhooks go to addresses of one's own network,
+    and by plain HTTP. `usage_grace_seconds` is how long after its end a period stays open for late
+    usage reports. `nats_*` and `aws_*` are the transports of events; docs/transports.md tells them.
+    `sign_in_*` is the identity provider at which people sign in to the pages (docs/pages.md); its
+    issuer must be among `issuers`. `sandbox_secret`, `stripe_*` and `yookassa_*` set gateways of
+    payments up, `payment_return_url` is where customers come back to from a gateway's page
+    (docs/payments.md). `pepper` (at least 32 characters) is what credentials are hashed under;
+    without one the database keeps its own. `pepper_old` is the one before, while it is being
+    replaced. `smtp_*` is the server that takes our mail, `sms_url` an address of Apprise for short
+    messages, `default_*` the language and zone of whom nobody has named any
+    (docs/notifications.md). `keep_*_days` is how long denials under keys, answers of POSTs, entries
+    of the audit log and events that everybody has had are kept (None: for ever).
     """
 
     data: Annotated[str, Meta(min_length=1)] = "farebox-data"
@@ -129,6 +151,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     workers: Annotated[int, Meta(ge=1, le=64)] = 1
     access_database_url: str | None = None
     billing_database_url: str | None = None
+    notifications_database_url: str | None = None
     only: Service | None = None
     access_url: _Url | None = None
     access_key: _Key | None = None
@@ -166,6 +189,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     yookassa_shop: _Key | None = None
     yookassa_key: _Key | None = None
     yookassa_url: _Url | None = None
+    smtp_host: _Line | None = None
+    smtp_port: Annotated[int, Meta(ge=1, le=65535)] = 587
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_user: _Line | None = None
+    smtp_password: _Line | None = None
+    smtp_from: _Line | None = None
+    sms_url: _SmsUrl | None = None
+    default_locale: Literal["ru", "en"] = "en"
+    default_zone: _Line = "UTC"
+    keep_letters_days: Days | None = 400
     pepper: Pepper | None = None
     pepper_old: Pepper | None = None
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -177,7 +210,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def url_of(self, service: Service) -> str:
         """Return the URL of a service's database."""
-        urls = {"access": self.access_database_url, "billing": self.billing_database_url}
+        urls = {
+            "access": self.access_database_url,
+            "billing": self.billing_database_url,
+            "notifications": self.notifications_database_url,
+        }
         return urls[service] or url_of_file(Path(self.data) / f"{service}.db")
 
     @property
@@ -189,7 +226,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def here(self) -> tuple[Service, ...]:
         """Return the services whose databases we reach: those served, and whose log is read."""
         away = {"access": self.access_url, "billing": self.billing_url}
-        near = [one for one in SERVICES if away[one] is None and self.nats_url is None]
+        followed = {one for served in self.served for one in FOLLOWS[served]}
+        near = {one for one in followed if away[one] is None and self.nats_url is None}
         return tuple(one for one in SERVICES if one in self.served or one in near)
 
     @property

@@ -25,6 +25,7 @@ ENTITLEMENT_QUEUE: Final = "entitlement-queue"
 ENTITLEMENT_UPDATES: Final = "entitlement-updates"
 EVENTS: Final = "events"
 ACCESS_QUEUE: Final = "access-events"
+SEND_NOTIFY: Final = "SendNotify"
 _EXTRAS: Final = {"nats": "nats", "sns_sqs": "aws"}
 
 
@@ -48,6 +49,8 @@ class Transports:
                 self._add_nats(settings, inbox, service=database.name)
             if settings.aws_project is not None and of_access:
                 self._add_aws(settings, database, inbox)
+            if settings.aws_project is not None and database.name == "notifications":
+                self._add_send_notify(settings, inbox)
         except BaseException:
             self._closing.close()
             raise
@@ -72,8 +75,13 @@ class Transports:
         for way in ways:
             self._closing.callback(way.close)
         self.senders.append(nats.NatsSender(ways[0]))
-        other = "billing" if service == "access" else "access"
-        self.receivers.append(nats.NatsReceiver(ways[1], inbox, durable=service, of=other))
+        if service == "notifications":
+            # All that anybody tells, under the name that source 004 gives the queue.
+            receiver = nats.NatsReceiver(ways[1], inbox, durable=SEND_NOTIFY)
+        else:
+            other = "billing" if service == "access" else "access"
+            receiver = nats.NatsReceiver(ways[1], inbox, durable=service, of=other)
+        self.receivers.append(receiver)
 
     def _add_aws(self, settings: Settings, database: Database, inbox: Receiver) -> None:
         sns_sqs = _transport("sns_sqs")
@@ -93,6 +101,13 @@ class Transports:
             sns_sqs.SqsReceiver(aws, queue=ACCESS_QUEUE, deal=sns_sqs.into(inbox)),
         ]
 
+    def _add_send_notify(self, settings: Settings, inbox: Receiver) -> None:
+        sns_sqs = _transport("sns_sqs")
+        aws = sns_sqs.Aws(_aws_terms(sns_sqs, settings))
+        self._closing.callback(aws.close)
+        deal = sns_sqs.into(inbox)
+        self.receivers.append(sns_sqs.SqsReceiver(aws, queue=SEND_NOTIFY, deal=deal))
+
     def close(self) -> None:
         """Let what is under way end, and hang up."""
         self._closing.close()
@@ -111,12 +126,15 @@ def make_queues(settings: Settings) -> list[str]:
     try:
         sns_sqs.make_queue(aws, BILLING_EVENTS, ENTITLEMENT_QUEUE)
         sns_sqs.make_queue(aws, EVENTS, ACCESS_QUEUE, source="/farebox/billing")
+        sns_sqs.make_queue(aws, EVENTS, SEND_NOTIFY)
         sns_sqs.make_topic(aws, ENTITLEMENT_UPDATES)
     except TransportDown as error:
         raise SettingsRefused(str(error)) from error
     finally:
         aws.close()
-    made = (BILLING_EVENTS, ENTITLEMENT_QUEUE, EVENTS, ACCESS_QUEUE, ENTITLEMENT_UPDATES)
+    made = (
+        BILLING_EVENTS, ENTITLEMENT_QUEUE, EVENTS, ACCESS_QUEUE, SEND_NOTIFY, ENTITLEMENT_UPDATES,
+    )  # fmt: skip
     return [aws.terms.name_of(name) for name in made]
 
 

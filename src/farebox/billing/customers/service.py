@@ -170,8 +170,12 @@ def _made(
 
 
 def _tell(tx: Tx, one: Customer) -> None:
-    """Tell others how they are reached and spoken to; where they live stays here."""
-    data = {
+    publish(tx, type="customer.updated", subject=one.id, data=facts_of(one))
+
+
+def facts_of(one: Customer) -> dict[str, Any]:
+    """Return how a customer is reached and spoken to; where they live stays here."""
+    return {
         "customerId": one.id,
         "kind": one.kind,
         "name": one.name,
@@ -182,4 +186,3 @@ def _tell(tx: Tx, one: Customer) -> None:
         "locale": one.locale,
         "version": one.version,
     }
-    publish(tx, type="customer.updated", subject=one.id, data=data)

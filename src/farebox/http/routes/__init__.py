@@ -29,6 +29,7 @@ from farebox.http.routes import (
     keys,
     local_accounts,
     movements,
+    notifications,
     ofrep,
     operators,
     orders,
@@ -133,7 +134,13 @@ MONEY: Final = (
     *refund_policies.HANDLERS,
 )
 """What billing answers, from its own database, in whichever process it is served."""
+LETTERS: Final = notifications.HANDLERS
+"""What notifications answers, from its own database."""
+OF_NOTIFICATIONS: Final = (
+    *LETTERS, *operators.HANDLERS, *events.HANDLERS, *dead_letters.HANDLERS,
+)  # fmt: skip
+"""Those of notifications, where it is served alone."""
 OF_BILLING: Final = (*MONEY, *operators.HANDLERS, *events.HANDLERS, *dead_letters.HANDLERS)
 """Billing's, where it is served alone."""
-HANDLERS: Final = (*OF_ACCESS, *MONEY)
-"""Both services' together."""
+HANDLERS: Final = (*OF_ACCESS, *MONEY, *LETTERS)
+"""All services' together."""

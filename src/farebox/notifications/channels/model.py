@@ -1,6 +1,6 @@
 """What a channel is given and what it answers. Nothing here knows a database."""
 
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -55,6 +55,6 @@ class DocumentAway(Exception):
 class Documents(Protocol):
     """Where the files of invoices are: billing, in this process or behind its URL."""
 
-    def fetch(self, kind: str, document: str, language: str, digest: str) -> bytes:
-        """Return a document's PDF of this SHA-256; raises `DocumentAway` while it cannot be had."""
+    def fetch(self, kind: Literal["invoice", "credit_note"], document: str) -> bytes:
+        """Return a document's PDF in its own language; or raises `DocumentAway`."""
         ...

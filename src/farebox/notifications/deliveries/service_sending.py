@@ -36,8 +36,7 @@ from farebox.notifications.deliveries.rules import (
 from farebox.notifications.letters.model import Channel, Terms, Written
 from farebox.notifications.letters.model_facts import Document, Facts, Reminder
 from farebox.notifications.letters.service import write
-from farebox.notifications.preferences.rules import RINGING, channels_for, is_off, quiet_until
-from farebox.notifications.preferences.service import preference_of
+from farebox.notifications.preferences.service import preference_of, wanted
 from farebox.notifications.recipients.model import Recipient
 from farebox.notifications.recipients.service import find_recipient
 from farebox.storage import Tx
@@ -150,17 +149,17 @@ def _try(tx: Tx, letter: Letter, step: Send) -> Claimed:
 def _standing(tx: Tx, letter: Letter, channels: Collection[Channel]) -> Standing:
     assert letter.terms is not None, "a letter is settled before it is sent"
     recipient = _addressee(tx, letter)
-    chosen = preference_of(tx, letter.recipient)
+    chosen = wanted(tx, letter.recipient, letter.kind, letter.terms.zone)
     usable = {each for each in channels if address_on(each, recipient) is not None}
     return Standing(
-        order=channels_for(chosen, letter.kind),
+        order=chosen.order,
         usable=frozenset(usable),
         deliveries=_deliveries(tx, letter.id),
-        ringing=RINGING,
-        off=is_off(chosen, letter.kind),
+        ringing=chosen.ringing,
+        off=chosen.off,
         void=_is_void(tx, letter.facts),
         until_at=letter.until_at,
-        quiet_until=quiet_until(chosen.quiet, chosen.zone or letter.terms.zone, tx.now_us),
+        quiet_until=chosen.quiet_until,
     )
 
 

@@ -3,7 +3,7 @@
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from hashlib import sha256
-from typing import Final
+from typing import Final, Literal
 
 import structlog
 
@@ -121,13 +121,15 @@ class Letters:
         return self._gateways[mine.channel].send(parcel)
 
     def _files(self, mine: Claimed) -> tuple[File, ...]:
-        facts, terms = mine.letter.facts, mine.letter.terms
+        facts = mine.letter.facts
         if not isinstance(facts, Document) or facts.digest is None or mine.channel != "mail":
             return ()
-        if self._documents is None or terms is None:
+        if self._documents is None:
             return ()
-        kind = "invoice" if facts.document == facts.invoice else "credit_note"
-        content = self._documents.fetch(kind, facts.document, terms.locale, facts.digest)
+        kind: Literal["invoice", "credit_note"] = (
+            "invoice" if facts.document == facts.invoice else "credit_note"
+        )
+        content = self._documents.fetch(kind, facts.document)
         if sha256(content).hexdigest() != facts.digest:
             raise DocumentAway("what came is not what was announced")
         return (File(name=f"{facts.number}.pdf", media=_PDF, content=content),)

@@ -34,6 +34,19 @@ class Preference(msgspec.Struct, frozen=True, kw_only=True):
     changed_at: int = 0
 
 
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """How somebody wants a letter now.
+
+    `order` are the channels in the order in which they are tried. Those in `ringing` wait until
+    `quiet_until`, if it is quiet now. `off`: not at all, but for the inbox.
+    """
+
+    order: tuple[Channel, ...]
+    ringing: frozenset[Channel]
+    off: bool
+    quiet_until: int | None
+
+
 class LetterNeeded(Refusal):
     """Letters about money cannot be switched off; their channel can be chosen."""
 

@@ -1,5 +1,6 @@
 """What may be chosen, and which channels a choice leads to."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -12,6 +13,7 @@ from farebox.notifications.preferences.model import (
     PreferenceRefused,
     Quiet,
 )
+from farebox.notifications.recipients.model import PHONE
 
 MINUTES_OF_DAY: Final = 24 * 60
 STANDARD: Final[Channel] = "mail"
@@ -31,6 +33,8 @@ def checked(made: Preference) -> Preference:
             raise PreferenceRefused("quiet hours begin and end at different minutes of the day")
     if made.zone is not None:
         zone_of(made.zone)
+    if made.phone is not None and not re.fullmatch(PHONE, made.phone):
+        raise PreferenceRefused("a phone number is + and 7 to 15 digits")
     return made
 
 

@@ -3,8 +3,9 @@
 import msgspec
 import sqlalchemy as sa
 
+from farebox.notifications.letters.model import LetterKind
 from farebox.notifications.preferences import rules, store
-from farebox.notifications.preferences.model import Preference, RecipientUnknown
+from farebox.notifications.preferences.model import Preference, RecipientUnknown, Wanted
 from farebox.notifications.recipients.service import find_recipient
 from farebox.platform.model import Actor
 from farebox.platform.service_audit import record
@@ -15,6 +16,17 @@ def preference_of(tx: Tx, recipient: str) -> Preference:
     """Return what somebody has chosen; nothing yet is a choice too."""
     row = tx.one(sa.select(store.preference).where(store.preference.c.recipient == recipient))
     return Preference(recipient=recipient) if row is None else store.preference_of(row)
+
+
+def wanted(tx: Tx, recipient: str, kind: LetterKind, zone: str) -> Wanted:
+    """Return how somebody wants a letter of a kind now; `zone` is theirs if they chose none."""
+    chosen = preference_of(tx, recipient)
+    return Wanted(
+        order=rules.channels_for(chosen, kind),
+        ringing=rules.RINGING,
+        off=rules.is_off(chosen, kind),
+        quiet_until=rules.quiet_until(chosen.quiet, chosen.zone or zone, tx.now_us),
+    )
 
 
 def read_preference(tx: Tx, recipient: str) -> Preference:

@@ -1,11 +1,12 @@
 """A recipient: a consumer or a group of access, who may be a customer of billing as well."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
+PHONE: Final = r"^\+[1-9][0-9]{6,14}$"
+"""A number in its international form (E.164)."""
 Origin = Literal["consumer", "customer"]
-Address = Literal["email", "phone"]
 
 
 class Card(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ import msgspec
 
 from farebox.kernel.periods import zone_of
 from farebox.kernel.refusals import ValueRefused
-from farebox.notifications.recipients.model import Card, Recipient
+from farebox.notifications.recipients.model import PHONE, Card, Recipient
 
 # Whoever has an address proves it by letting a letter arrive; this keeps out what cannot be one,
 # and whatever means something else in a letter's head: commas, quotes, angle brackets, line ends.
@@ -16,7 +16,7 @@ _LOCAL: Final = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*
 _DOMAIN: Final = re.compile(r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*")
 _LONGEST_LOCAL: Final = 64
 _LONGEST_DOMAIN: Final = 253
-_PHONE: Final = re.compile(r"\+[1-9][0-9]{6,14}")
+_PHONE: Final = re.compile(PHONE)
 _LOCALE: Final = re.compile(r"[a-z]{2,3}([-_][A-Za-z0-9]{2,8})*")
 UNSAID: Final = {"locale": "en", "zone": "UTC"}
 """What every customer of billing begins with, which is nobody's word."""
