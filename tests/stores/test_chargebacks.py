@@ -63,6 +63,20 @@ def test_a_chargeback_takes_the_money_and_a_won_one_brings_it_again(till, paid):
     assert till.trial() == {"cash:sandbox": -1000, "suspense": 1000}
 
 
+def test_of_two_chargebacks_of_a_payment_a_won_one_brings_its_own_alone(till, paid):
+    dispute(till, paid)
+    dispute(till, paid, name="dp_2")
+    assert till.read(paid).attention == "chargeback_amount"
+    dispute(till, paid, "won", name="dp_2")
+    assert till.read(paid).charged_back == 1000
+    with pytest.raises(RefundRefused):
+        till.refund(paid, 1)
+    assert till.trial() == {"chargebacks": -1000, "suspense": 1000}
+    dispute(till, paid, "won")
+    assert till.read(paid).charged_back == 0
+    assert till.trial() == {"cash:sandbox": -1000, "suspense": 1000}
+
+
 @pytest.mark.parametrize(
     ("order", "state", "books"),
     [

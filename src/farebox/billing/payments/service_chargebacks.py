@@ -93,13 +93,23 @@ def _opened(tx: Tx, paid: Payment, said: Disputed) -> Chargeback:
         lines.append(Line(f"{FEES}:{paid.gateway}", cash, said.fee))
     post(tx, paid.currency, lines, _about(paid), key=f"{made.id}:opened")
     made = _recovered(tx, paid, made)
-    back = min(paid.amount, paid.charged_back + amount)
-    now = changed(tx, paid.id, {"charged_back": back})
+    now = changed(tx, paid.id, {"charged_back": _taken_back(tx, paid)})
     now = _without_refunds(tx, now)
     if odd or now.refunded + now.refunding + now.charged_back > now.amount:
         changed(tx, paid.id, {"attention": "chargeback_amount" if odd else "returned_twice"})
     _tell(tx, made)
     return made
+
+
+def _taken_back(tx: Tx, paid: Payment) -> int:
+    """Return what banks have taken back of a payment and not brought again, at most all of it.
+
+    Added up each time: of several chargebacks of one payment a won one brings its own alone.
+    """
+    table = store.chargeback
+    here = (table.c.payment == paid.id, table.c.state != "won")
+    found = sa.select(sa.func.coalesce(sa.func.sum(table.c.amount), 0)).where(*here)
+    return min(paid.amount, int(tx.run(found).scalar_one()))
 
 
 def _without_refunds(tx: Tx, paid: Payment) -> Payment:
@@ -139,7 +149,7 @@ def _closed(tx: Tx, one: Chargeback, to: ChargebackState) -> Chargeback:
         paid = read_payment(tx, one.payment)
         line = Line(f"{CASH}:{one.gateway}", CHARGEBACKS, one.amount)
         post(tx, one.currency, [line], _about(paid), key=f"{one.id}:won")
-        changed(tx, paid.id, {"charged_back": max(0, paid.charged_back - one.amount)})
+        changed(tx, paid.id, {"charged_back": _taken_back(tx, paid)})
         if one.recovered:
             fill(
                 tx, paid.customer, paid.currency, one.recovered, source_account=CHARGEBACKS,
