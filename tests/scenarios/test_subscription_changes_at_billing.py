@@ -3,6 +3,7 @@
 import pytest
 
 from farebox.billing.flows.change_subscription import ChangeRequested, preview_change
+from farebox.billing.flows.issue_invoices import credit_invoice
 from farebox.billing.flows.preview_invoice import preview_next
 from farebox.billing.invoices.service_credit import credit_of
 from farebox.billing.invoices.service_notes import list_notes, notes_of
@@ -355,3 +356,17 @@ def test_what_is_late_is_not_paused(stage):
     stage.wish(one, "pause")
     assert stage.state(one) == "past_due"
     assert stage.told(one)[-1].data["declined"] == "pause"
+
+
+@pytest.mark.parametrize("change", ["plan", "cancel"])
+def test_what_was_credited_by_hand_is_not_given_back_again(stage, change):
+    one = stage.subscribe("basic")
+    [bought] = stage.invoices(one)
+    run(stage.billing, credit_invoice, bought.id, amount=800, reason="a bad day", key="by_hand")
+    stage.at("2027-03-15")  # 5.48 are not used, 2.00 of the invoice are left
+
+    stage.wish(one, change, plan="pro" if change == "plan" else None)
+
+    notes = run(stage.billing, notes_of, bought.id)
+    assert [each.total for each in notes] == [800, 200]
+    assert stage.state(one) == ("active" if change == "plan" else "canceled")

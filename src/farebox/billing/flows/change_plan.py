@@ -25,6 +25,7 @@ from farebox.billing.flows.bill_subscription import (
 from farebox.billing.flows.issue_invoices import credit_invoice
 from farebox.billing.invoices.model import CreditLine, CreditNote, Invoice
 from farebox.billing.invoices.service import read_invoice
+from farebox.billing.invoices.service_notes import creditable
 from farebox.billing.pricing.model_prices import Price
 from farebox.billing.pricing.rules_proration import capped_credit, prorate, share
 from farebox.billing.schedules.model import Charge, Proration, Schedule
@@ -74,7 +75,9 @@ def give_back(
     if charge is None:
         return None
     mode = terms_for(tx, charge.plan).proration
-    fee = unused_of(charge, tx.now_us, zone=one.zone, mode=mode, ends=ends)
+    unused = unused_of(charge, tx.now_us, zone=one.zone, mode=mode, ends=ends)
+    # Somebody may have credited a part of the invoice by hand: only the rest is there to give.
+    fee = min(unused, creditable(tx, charge.invoice, int(charge.line)))
     cut_at = max(tx.now_us, charge.starts_at)
     write_charge(tx, msgspec.structs.replace(charge, cut_at=cut_at, credited=charge.credited + fee))
     if fee < 1:

@@ -115,6 +115,20 @@ def notes_of(tx: Tx, invoice_id: str) -> list[CreditNote]:
     return [store.note_of(row, _lines(tx, row.id)) for row in rows]
 
 
+def creditable(tx: Tx, invoice_id: str, line: int) -> int:
+    """Return how much of a line no note has credited yet, before discount and tax.
+
+    0 where nothing of the invoice is credited any more. Refuses `invoice_unknown`.
+    """
+    found = issued_of(tx, invoice_id)
+    if found.state not in _CREDITABLE:
+        return 0
+    credited = sum(
+        each.amount for note in notes_of(tx, found.id) for each in note.lines if each.line == line
+    )
+    return found.lines[line - 1].sold.amount - credited
+
+
 def list_notes(
     tx: Tx, *, customer: str | None = None, after: str | None = None, limit: int = 100
 ) -> Page[CreditNote]:
