@@ -118,3 +118,12 @@ def test_cohorts_are_followed_month_by_month(story, billing):
         ("2026-01", "EUR", 2, [2, 1, 2], [15_000, 10_000, 12_500]),
         ("2026-02", "USD", 1, [1, 1], [10_000, 10_000]),
     ]
+
+
+def test_who_leaves_in_their_first_month_is_of_its_cohort(story, billing):
+    story.subscribe("sub_f", "con_fay")
+    charge = story.charge("sub_f", "2026-02-03", "2026-03-03", 4_000)
+    run(billing, write_charge, msgspec.structs.replace(charge, cut_at=at("2026-02-20")))
+    rows = run(billing, reports.cohort_table)
+    february = next(row for row in rows if (row.cohort, row.currency) == ("2026-02", "EUR"))
+    assert (february.size, february.customers, february.mrr) == (1, [0, 0], [0, 0])

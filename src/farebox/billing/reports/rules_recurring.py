@@ -54,20 +54,20 @@ def cohorts(
 ) -> list[CohortRow]:
     """Return each month's new customers and how many, and how much of them, later months have.
 
-    `at_ends` are months in order with the recurring revenue of each customer at their end.
+    `at_ends` are months in order with the recurring revenue of each customer at their end. Who was
+    charged and has left before the end of their first month is of its cohort too.
     """
     rows = []
     for place, (month, _) in enumerate(at_ends):
         members = {who for who, at in first_charged.items() if month_of(at) == month}
         seen = [(members & shares.keys(), shares) for _, shares in at_ends[place:]]
-        ever = set().union(*(there for there, _ in seen)) if seen else set()
-        if not ever:
+        if not members:
             continue
         rows.append(
             CohortRow(
                 cohort=month,
                 currency=currency,
-                size=len(ever),
+                size=len(members),
                 customers=[len(there) for there, _ in seen],
                 mrr=[
                     rounded(sum((shares[who] for who in there), Fraction(0)))

@@ -11,7 +11,12 @@ from farebox.billing.reports.model_recurring import (
     MovementsRow,
     RecurringRow,
 )
-from farebox.billing.schedules.service_recurring import Running, first_charged, running_at
+from farebox.billing.schedules.service_recurring import (
+    Running,
+    charged_in,
+    first_charged,
+    running_at,
+)
 from farebox.storage import Tx
 
 
@@ -67,12 +72,11 @@ def cohort_table(tx: Tx, *, before: int | None = None) -> list[CohortRow]:
     months = rules_recurring.months_between(min(first.values()), now)
     ends = [(month, rules_recurring.end_of_month(month)) for month in months]
     shares = {month: _shares(tx, min(end, now) - 1) for month, end in ends}
-    currencies = sorted({currency for each in shares.values() for currency in each})
     return [
         row
-        for currency in currencies
+        for currency, charged in sorted(charged_in(tx, now).items())
         for row in rules_recurring.cohorts(
-            first,
+            {who: at for who, at in first.items() if who in charged},
             [(month, shares[month].get(currency, {})) for month in months],
             currency=currency,
         )

@@ -48,6 +48,21 @@ def first_charged(tx: Tx, before: int) -> dict[str, int]:
     return {row.customer: int(row.first) for row in rows}
 
 
+def charged_in(tx: Tx, before: int) -> dict[str, set[str]]:
+    """Return who was charged in each currency for anything that recurs, before an instant."""
+    charge, schedule = store.charge, store.schedule
+    rows = tx.run(
+        sa.select(schedule.c.currency, schedule.c.customer)
+        .join(charge, charge.c.subscription == schedule.c.subscription)
+        .where(charge.c.state.in_(("open", "paid")), charge.c.starts_at < before)
+        .distinct()
+    )
+    found: dict[str, set[str]] = {}
+    for row in rows:
+        found.setdefault(row.currency, set()).add(row.customer)
+    return found
+
+
 def _schedules(tx: Tx, wanted: list[str]) -> dict[str, Schedule]:
     found: dict[str, Schedule] = {}
     for start in range(0, len(wanted), 1_000):
