@@ -196,6 +196,20 @@ def test_parameters_that_a_route_does_not_know_are_refused(admin, path, params):
     refused(admin.call("GET", path, params=params), 422, "fields_invalid")
 
 
+@pytest.mark.parametrize(
+    ("path", "params", "name"),
+    [
+        ("/v1/reports/export", {"format": "pdf"}, "format"),
+        ("/v1/consumers", {"state": "asleep"}, "state"),
+        ("/api/v1/rent/", {"id": "", "period": 24}, "id"),
+    ],
+)
+@pytest.mark.usefixtures("billing")
+def test_a_wrong_parameter_is_named_as_the_caller_wrote_it(admin, path, params, name):
+    detail = refused(admin.call("GET", path, params=params), 422, "fields_invalid")
+    assert detail.startswith(f"{name}: "), detail
+
+
 @pytest.mark.parametrize("at", ["yesterday", "2026-11-20", "2026-11-20T09:00:00", ""])
 def test_times_say_their_zone(admin, scene, at):
     answer = admin.call("GET", f"/v1/buckets/{scene['bucket']}", params={"at": at})

@@ -50,7 +50,7 @@ def on_refusal(_request: AnyRequest, refusal: Refusal) -> Response[bytes]:
 def on_http_exception(request: AnyRequest, error: HTTPException) -> Response[bytes]:
     """Answer what the framework rejected."""
     if isinstance(error, ValidationException):
-        return respond(FieldsInvalid(_sentence(error.extra)))
+        return respond(FieldsInvalid(_sentence(error.extra, _names(request))))
     if isinstance(error, NotFoundException):
         return respond(RouteUnknown())
     if isinstance(error, MethodNotAllowedException):
@@ -79,11 +79,24 @@ def on_fault(request: AnyRequest, error: Exception) -> Response[bytes]:
     return respond(InternalFault())
 
 
-def _sentence(extra: Any) -> str:  # noqa: ANN401 - whatever the framework puts there
-    """Join the framework's list of what did not fit."""
+def _names(request: AnyRequest) -> dict[str, str]:
+    """Return what callers call a handler's parameters where we call them otherwise."""
+    named: dict[str, str] = {}
+    for ours, field in request.route_handler.parsed_fn_signature.parameters.items():
+        theirs = getattr(field.kwarg_definition, "name", None)
+        if theirs:
+            named[ours] = theirs
+    return named
+
+
+def _sentence(extra: Any, names: dict[str, str]) -> str:  # noqa: ANN401 - whatever the framework puts there
+    """Join the framework's list of what did not fit, under the names that callers know."""
     if not isinstance(extra, list):
         return FieldsInvalid.message()
-    parts = [f"{one.get('key', 'request')}: {one.get('message', 'invalid')}" for one in extra]
+    parts = []
+    for one in extra:
+        key = one.get("key", "request")
+        parts.append(f"{names.get(key, key)}: {one.get('message', 'invalid')}")
     return "; ".join(parts) or FieldsInvalid.message()
 
 
