@@ -303,3 +303,43 @@ def test_a_part_that_a_bank_takes_back_takes_nothing_from_anybody(store, by_card
     dispute(store, by_card, 10_000)
     assert store.boris.rentals[0]["state"] == "available"
     assert store.boris.order(by_card["id"])["lines"][0]["state"] == "granted"
+
+
+# -- orders by transfer ----------------------------------------------------------------------------
+
+
+def by_transfer(store):
+    boris = store.boris
+    boris.put("P1")
+    order = boris.api.good(boris.complete(36_000, pay_by="gateway", gateway="manual"))
+    boris.begin(order)
+    store.settle()
+    return order["id"]
+
+
+def test_an_order_by_transfer_waits_for_days_and_then_ends(store):
+    order = by_transfer(store)
+    store.at("2026-11-20T09:31:00Z")
+    waits = store.boris.order(order)
+    assert (waits["state"], waits["due_at"][:16]) == ("created", "2026-11-23T09:00")
+    store.both.admin.post(f"/v1/payments/{waits['payment']}/confirm", {"reference": "TRF 1"})
+    store.settle()
+    assert store.boris.order(order)["state"] == "fulfilled"
+
+
+def test_how_long_an_order_waits_is_a_setting_of_its_gateway(store):
+    admin = store.both.admin
+    admin.put("/v1/order-times/manual", {"minutes": 60})
+    found = admin.get("/v1/order-times")
+    assert found == {"items": [{"gateway": "manual", "minutes": 60}], "standard_minutes": 30}
+    order = by_transfer(store)
+    store.at("2026-11-20T09:59:00Z")
+    assert store.boris.order(order)["state"] == "created"
+    store.at("2026-11-20T10:01:00Z")
+    # Its payment is called off, and ends it.
+    ended = store.boris.order(order)
+    assert (ended["state"], ended["reason"], ended["due_at"]) == ("failed", "canceled", None)
+    assert store.boris.cart()["total"] == 36_000
+    for minutes in (0, 129_601, "60"):
+        bad = admin.call("PUT", "/v1/order-times/manual", json={"minutes": minutes})
+        assert code_of(bad) == (422, "fields_invalid")

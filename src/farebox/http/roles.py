@@ -299,6 +299,8 @@ ROLES: Final[Mapping[str, Entry]] = {
     "writeRefundPolicy": Entry(Permission.REFUNDS),
     "readCommission": Entry(Permission.REPORTS),
     "setCommission": Entry(Permission.REFUNDS),
+    "listOrderTimes": _READ,
+    "setOrderTime": Entry(Permission.PAYMENTS),
     "setAutomaticPurchase": Entry(Permission.ORDERS, consumers=True),
     "readAutomaticPurchase": _READ_OWN,
     "removeAutomaticPurchase": Entry(Permission.ORDERS, consumers=True),

@@ -13,10 +13,11 @@ import sqlalchemy as sa
 from farebox.billing.books.model import COMMISSION, REVENUE, SUSPENSE, About, Line
 from farebox.billing.books.service import post
 from farebox.billing.orders import store
-from farebox.billing.orders.model import Charge, Order, OrderLine
+from farebox.billing.orders.model import MINUTE_US, Charge, Order, OrderLine
 from farebox.billing.orders.rules import OPEN, commission_of
 from farebox.billing.orders.service import keep_order, lines_of, orders_waiting, step_order
 from farebox.billing.orders.service_carts import convert_cart, read_cart
+from farebox.billing.orders.service_times import minutes_for
 from farebox.billing.payments.service import open_intent
 from farebox.billing.pricing.service_coupons import free_discounts
 from farebox.billing.wallets import service as wallets
@@ -80,7 +81,9 @@ def _by_gateway(tx: Tx, order: Order) -> Order:
         gateway=order.gateway,
         key=f"{order.id}:paid",
     )
-    return keep_order(tx, order, payment=payment.id)
+    waits_us = minutes_for(tx, payment.gateway) * MINUTE_US
+    due_at = max(order.due_at or 0, tx.now_us + waits_us)
+    return keep_order(tx, order, payment=payment.id, due_at=due_at)
 
 
 def complete_order(

@@ -68,6 +68,7 @@ automatic = _table(
 automatic_order = _table(
     "automatic_purchase_order", order_id=_TEXT, bucket=_TEXT, customer=_TEXT, amount=_INT, at=_INT
 )
+order_time = _table("order_time", gateway=_TEXT, minutes=_INT)
 _JSON: Final = frozenset({"wish", "title", "book", "taxes", "coupons", "rules", "promotion"})
 _NAMES: Final = {"order_id": "order"}
 

@@ -32,6 +32,7 @@ from farebox.http.routes import (
     notifications,
     ofrep,
     operators,
+    order_times,
     orders,
     payment_methods,
     payment_terms,
@@ -131,6 +132,7 @@ MONEY: Final = (
     *carts.HANDLERS,
     *orders.HANDLERS,
     *receipts.HANDLERS,
+    *order_times.HANDLERS,
     *refund_policies.HANDLERS,
 )
 """What billing answers, from its own database, in whichever process it is served."""
