@@ -8,7 +8,7 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-PACKAGES = ("farebox.portal",)
+PACKAGES = ("farebox.web", "farebox.shop", "farebox.portal")
 FILLED = re.compile(r"%\((\w+)\)s")
 
 

@@ -79,6 +79,14 @@ async def _form(page: Page, order: Json, wallet: Json) -> top_ups.TopUpForm:
     )
 
 
+@get("/store/orders/{order:str}/receipt.pdf")
+@explained
+async def send_receipt(request: AnyRequest, order: FromPath[str]) -> Response[Any]:
+    """Send the receipt of a paid order, in the language of the page."""
+    page = await own_page(request)
+    return await page.file(f"/v1/orders/{order}/receipt.pdf", language=page.language)
+
+
 @post("/store/orders/{order:str}/top-up", status_code=303)
 @explained
 async def top_up_for_order(request: AnyRequest, order: FromPath[str]) -> Response[Any]:
@@ -123,6 +131,7 @@ HANDLERS: Final = (
     show_orders,
     show_done,
     show_order,
+    send_receipt,
     top_up_for_order,
     confirm_order,
     cancel_order,
