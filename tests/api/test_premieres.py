@@ -170,4 +170,4 @@ def test_nobody_is_given_what_they_have_not_paid_for(store, anna, stranger, cons
 
 def test_without_billing_the_shelf_says_so(client, services, stranger):
     client.app.state.services = replace(services, billing=None)
-    refused(stranger.call("GET", "/api/v1/search/"), 503, "billing_absent")
+    refused(stranger.call("GET", "/api/v1/search/"), 503, "service_absent")

@@ -5,12 +5,13 @@ import pytest
 from farebox.web.pages import local_address
 from farebox.web.sessions import COOKIE, browser_of
 from tests.api.conftest import operator_key
+from tests.web.conftest import PASSWORD
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
 def test_the_right_password_begins_a_session_and_leads_back(browser, ada):
-    answer = browser.sign_in("ada@example.org", after="/portal/")
+    answer = browser.sign_in("ada@example.org", PASSWORD, after="/portal/")
     assert (answer.status_code, answer.headers["location"]) == (303, "/portal/")
     cookie = next(one for one in answer.headers.get_list("set-cookie") if one.startswith(COOKIE))
     assert "HttpOnly" in cookie
@@ -27,7 +28,7 @@ def test_a_wrong_password_is_told_in_words_and_begins_nothing(browser, ada):
 
 
 def test_signing_out_ends_the_session_for_whoever_has_copied_the_cookie(browser, ada):
-    browser.sign_in("ada@example.org")
+    browser.sign_in("ada@example.org", PASSWORD)
     copied = browser.client.cookies[COOKIE]
     browser.send("/store/sign-out", form_of="/store/")
     assert "Ada" not in browser.open("/store/").text
@@ -36,10 +37,10 @@ def test_signing_out_ends_the_session_for_whoever_has_copied_the_cookie(browser,
 
 
 def test_signing_in_again_ends_the_session_before(browser, ada):
-    browser.sign_in("ada@example.org")
+    browser.sign_in("ada@example.org", PASSWORD)
     first = browser.client.cookies[COOKIE]
     browser.send("/store/sign-in", form_of="/store/", email="ada@example.org",
-                 password="correct horse", next="/store/")  # fmt: skip
+                 password=PASSWORD, next="/store/")  # fmt: skip
     browser.client.cookies.set(COOKIE, first)
     assert "Ada" not in browser.open("/store/").text
 
@@ -58,7 +59,7 @@ def test_an_operators_key_is_no_session(browser, database):
 def test_a_form_from_elsewhere_is_refused_and_changes_nothing(browser, ada):
     browser.open("/store/sign-in")
     answer = browser.client.post(
-        "/store/sign-in", data={"email": "ada@example.org", "password": "correct horse"}
+        "/store/sign-in", data={"email": "ada@example.org", "password": PASSWORD}
     )
     assert answer.status_code == 403
     assert COOKIE not in browser.client.cookies
@@ -70,7 +71,9 @@ def test_a_form_from_elsewhere_is_refused_and_changes_nothing(browser, ada):
     ["https://evil.example/", "//evil.example/", "/\\evil.example", "javascript:alert(1)", ""],
 )
 def test_nobody_is_led_to_a_strangers_address(browser, ada, address):
-    assert browser.sign_in("ada@example.org", after=address).headers["location"] == "/store/"
+    assert (
+        browser.sign_in("ada@example.org", PASSWORD, after=address).headers["location"] == "/store/"
+    )
     assert local_address(address) == "/store/"
 
 

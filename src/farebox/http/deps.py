@@ -28,6 +28,7 @@ from farebox.contracts.decisions import (
 )
 from farebox.events.service_snapshots import Providers
 from farebox.http.metrics import Metrics
+from farebox.http.refusals import ServiceAbsent
 from farebox.http.wire import Key, Reason, read_key
 from farebox.kernel.clock import Clock
 from farebox.kernel.refusals import Refusal
@@ -176,7 +177,11 @@ def _database(request: AnyRequest) -> Database:
     """Return the database of the service that the route is of (`opt=BILLING`: billing's)."""
     services = provide_services(request)
     beside = {"billing": services.billing, "notifications": services.notifications}
-    return beside.get(request.route_handler.opt.get("service", "")) or services.database
+    wanted = request.route_handler.opt.get("service", "")
+    found = beside.get(wanted) or services.database
+    if wanted and found.name != wanted:
+        raise ServiceAbsent(f"{wanted} is not served here")
+    return found
 
 
 def provide_desk(request: AnyRequest) -> Desk:

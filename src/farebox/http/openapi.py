@@ -47,7 +47,7 @@ class Description(OpenAPIRenderPlugin):
 
     def render(self, request: AnyRequest, openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002 - the framework's signature
         """Return the finished description."""
-        made: bytes = request.app.description
+        made: bytes = request.app.description  # type: ignore[attr-defined] # our App's own
         return made
 
 

@@ -292,7 +292,7 @@ STATUS: Final[Mapping[str, int]] = {
     "bucket_fault": 503,
     "decision_unavailable": 503,
     "wallet_stopped": 503,
-    "billing_absent": 503,
+    "service_absent": 503,
     "clock_jump": 503,
     "stale": 503,
     "lease_lost": 503,

@@ -81,10 +81,10 @@ class HolderAmbiguous(Refusal):
     code = "holder_ambiguous"
 
 
-class BillingAbsent(Refusal):
-    """Prices and orders are billing's, and billing is not served here."""
+class ServiceAbsent(Refusal):
+    """What is asked for is of a service that is not served here."""
 
-    code = "billing_absent"
+    code = "service_absent"
 
 
 class NotPaid(Refusal):

@@ -16,7 +16,7 @@ from farebox.web import errors, sign_in
 from farebox.web.pages import CSRF_COOKIE, CSRF_FIELD, Site
 from farebox.web.static_files import WHERE
 
-PREFIXES: Final = ("/store", "/portal", "/web")
+PREFIXES: Final = ("/store", "/portal", "/console", "/web")
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "media-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'none'; "

@@ -36,8 +36,8 @@ def explained(handler: Handler[Given]) -> Handler[Given]:
         request = cast("AnyRequest", kwargs["request"])
         try:
             return await handler(*args, **kwargs)
-        except MustSignIn:
-            return to_sign_in(request)
+        except MustSignIn as must:
+            return to_sign_in(request, must.at)
         except Problem as problem:
             return await _explain(request, problem)
 

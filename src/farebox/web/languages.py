@@ -17,7 +17,7 @@ from babel.messages.pofile import read_po
 from farebox.platform.formats import LANGUAGES, Language
 
 NAMES: Final[dict[Language, str]] = {"ru": "Русский", "en": "English"}
-PACKAGES: Final = ("farebox.web", "farebox.shop", "farebox.portal")
+PACKAGES: Final = ("farebox.web", "farebox.shop", "farebox.portal", "farebox.console")
 
 
 @lru_cache(maxsize=len(LANGUAGES))

@@ -40,7 +40,11 @@ AnyRequest = Request[Any, Any, Any]
 
 
 class MustSignIn(Exception):
-    """The page is somebody's own; whoever looks must say who they are first."""
+    """The page is somebody's own; whoever looks must say who they are first, at `at`."""
+
+    def __init__(self, at: str = SIGN_IN) -> None:
+        super().__init__(at)
+        self.at = at
 
 
 class Site:
@@ -206,6 +210,10 @@ class Page:
         """Write so many hours with the word that the number wants."""
         return formats.hours(count, self.language)
 
+    def named(self, names: Mapping[str, str]) -> str:
+        """Return what something is called in the page's language, or in another one."""
+        return names.get(self.language) or next(iter(names.values()), "")
+
     # -- answers -----------------------------------------------------------------------------------
 
     def show(self, template: str, *, status: int = 200, **values: object) -> Response[str]:
@@ -225,6 +233,7 @@ class Page:
             "short": self.short,
             "time_left": self.time_left,
             "hours": self.hours,
+            "named": self.named,
             "now_us": self.now_us,
             "here": self.request.url.path,
             "said": said(self.request),
@@ -261,12 +270,12 @@ def said(request: AnyRequest) -> str | None:
     return word if word.replace("_", "").isalnum() else None
 
 
-def to_sign_in(request: AnyRequest) -> Redirect:
+def to_sign_in(request: AnyRequest, at: str = SIGN_IN) -> Redirect:
     """Send somebody to the sign-in page, and back here after it."""
     back = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     if request.method != "GET":
         back = request.headers.get("referer", "").partition(request.url.netloc)[2] or "/store/"
-    return Redirect(f"{SIGN_IN}?next={quote(back, safe='')}", status_code=303)
+    return Redirect(f"{at}?next={quote(back, safe='')}", status_code=303)
 
 
 def local_address(text: str | None, otherwise: str = "/store/") -> str:

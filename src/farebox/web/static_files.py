@@ -12,7 +12,7 @@ import msgspec
 
 WHERE: Final = "/web/"
 _KEEP: Final = "public, max-age=31536000, immutable"
-_PACKAGES: Final = ("farebox.web", "farebox.shop", "farebox.portal")
+_PACKAGES: Final = ("farebox.web", "farebox.shop", "farebox.portal", "farebox.console")
 
 
 class File(msgspec.Struct, frozen=True):

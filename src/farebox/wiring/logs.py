@@ -28,3 +28,5 @@ def configure_logs(level: str) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=_LEVELS[level], stream=sys.stderr)
+    # It writes a line for each request, with its query; pages make several.
+    logging.getLogger("httpx2").setLevel(max(_LEVELS[level], logging.WARNING))

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from farebox.console.routes import HANDLERS as CONSOLE
 from farebox.http.deps import Services
 from farebox.platform.service_secrets import ensure_pepper
 from farebox.portal.routes import HANDLERS as PORTAL
@@ -37,4 +38,4 @@ def pages_in_front(api: Any, services: Services, settings: Settings) -> Any:  # 
         demo=settings.test_clock,
     )
     secret = services.database.run(ensure_pepper)
-    return PagesInFront(api, create_pages(site, (*SHOP, *PORTAL), secret=secret))
+    return PagesInFront(api, create_pages(site, (*SHOP, *PORTAL, *CONSOLE), secret=secret))

@@ -36,7 +36,7 @@ from farebox.billing.pricing.model_prices import Priced
 from farebox.billing.pricing.service_promotions import Shelf, shelf_of
 from farebox.billing.wallets.service import balance_of
 from farebox.http.deps import Command, Services
-from farebox.http.refusals import BillingAbsent, FieldsInvalid, NotPaid
+from farebox.http.refusals import FieldsInvalid, NotPaid, ServiceAbsent
 from farebox.http.roles import PUBLIC
 from farebox.http.routes.items import ItemCursor
 from farebox.http.routes.premiere_views import (
@@ -113,9 +113,9 @@ class RentView(View, frozen=True):
 
 
 def billing_of(services: Services) -> Database:
-    """Return billing's database; refuses (`billing_absent`) where it is not served here."""
+    """Return billing's database; refuses (`service_absent`) where it is not served here."""
     if services.billing is None:
-        raise BillingAbsent
+        raise ServiceAbsent
     return services.billing
 
 

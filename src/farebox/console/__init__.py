@@ -1,0 +1,1 @@
+"""The operators' console: pages over the services. No rule about money or access lives here."""
