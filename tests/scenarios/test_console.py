@@ -113,7 +113,9 @@ def test_support_suspends_with_a_reason_and_lets_in_again(store, browser):
     assert without.headers["location"] == f"{home}?said=reason_missing"
     browser.send(f"{home}/suspend", form_of=home, reason="asked for it", key="k1")
     with store.both.access.read() as tx:
-        assert load_subject(tx, store.anna.id).state == "suspended"
+        found = load_subject(tx, store.anna.id)
+    assert found is not None
+    assert found.state == "suspended"
     browser.send(f"{home}/activate", form_of=home, reason="asked for it", key="k2")
     entries = store.both.admin.get("/v1/audit", subject=store.anna.id)["items"]
     assert [each["reason"] for each in entries[:2]] == ["asked for it"] * 2
