@@ -76,7 +76,9 @@ class Life:
             self.stage.who = self.chance.choice(self.people)
             self.chance.choice(deeds)()
             self.work()
-        self.stage.who = self.people[0]
+        # What began at this very instant is not before it, in any report.
+        self.clock.move(SECOND_US)
+        self.work()
 
     # -- what is done ------------------------------------------------------------------------------
 
