@@ -4,7 +4,7 @@ Whoever calls this holds the lock of the schedule and writes what is returned.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
@@ -22,7 +22,7 @@ from farebox.billing.payments.service import call_off, open_intent, payments_of
 from farebox.billing.pricing.model_prices import Price, PriceUnknown
 from farebox.billing.pricing.rules_proration import prorate, share
 from farebox.billing.pricing.service_prices import find_price, price_for, prices_of, use_price
-from farebox.billing.pricing.service_quotes import line_of
+from farebox.billing.pricing.service_promotions import reduced
 from farebox.billing.schedules.model import Charge, PaymentTerms, Proration, Schedule
 from farebox.billing.schedules.rules import with_invoice
 from farebox.billing.schedules.service import (
@@ -36,9 +36,6 @@ from farebox.kernel.clock import show_time
 from farebox.kernel.ids import record_id
 from farebox.kernel.periods import Period
 from farebox.storage import Tx
-
-LINE: Final = "1"
-
 
 # -- prices ----------------------------------------------------------------------------------------
 
@@ -82,11 +79,6 @@ def with_price(tx: Tx, one: Schedule, price: Price, *, plan: str, version: int) 
         currency=used.currency,
         advance=used.timing == "advance",
     )
-
-
-def fee_of(price: Price) -> int:
-    """Return what a price costs for a whole period, before discounts and tax."""
-    return line_of(price, name=LINE).amount
 
 
 def terms_of(tx: Tx, one: Schedule) -> PaymentTerms:
@@ -134,14 +126,21 @@ def issue_of_plan(
 def line_of_stretch(
     tx: Tx, one: Schedule, period: Period, start: int, end: int
 ) -> InvoiceLine | None:
-    """Return the line of a stretch of a period; None where it costs nothing."""
+    """Return the line of a stretch of a period; None where it costs nothing.
+
+    It is priced with the promotion of the plan that holds when it is billed.
+    """
     price, terms = price_of_schedule(tx, one), terms_for(tx, one.plan)
-    amount = part_of_fee(price, period, start, end, zone=one.zone, mode=terms.proration)
+    found = reduced(tx, price)
+    amount = part_of_fee(found.fee, period, start, end, zone=one.zone, mode=terms.proration)
     if not amount:
         return None
-    return plan_line(
+    line = plan_line(
         tx, price, plan=one.plan, version=one.plan_version, amount=amount, start=start, end=end
     )
+    if found.promotion is None:
+        return line
+    return msgspec.structs.replace(line, description=f"{line.description} ({found.promotion.name})")
 
 
 def bill_stretch(tx: Tx, one: Schedule, period: Period, start: int, end: int) -> Invoice | None:
@@ -179,12 +178,12 @@ def bill_stretch(tx: Tx, one: Schedule, period: Period, start: int, end: int) ->
 
 
 def part_of_fee(
-    price: Price, period: Period, start: int, end: int, *, zone: str, mode: Proration
+    fee: int, period: Period, start: int, end: int, *, zone: str, mode: Proration
 ) -> int:
     """Return what a stretch of a period costs."""
     if (start, end) == (period.start_us, period.end_us):
-        return fee_of(price)
-    return prorate(fee_of(price), share(period, start, end, mode=mode, zone=zone))
+        return fee
+    return prorate(fee, share(period, start, end, mode=mode, zone=zone))
 
 
 # -- payments --------------------------------------------------------------------------------------
