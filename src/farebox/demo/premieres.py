@@ -15,6 +15,7 @@ import msgspec
 from farebox.contracts.problems import PROBLEM_MEDIA_TYPE
 from farebox.demo.example import ExampleRefused
 
+PASSWORD: Final = "chance-for-everybody"  # noqa: S105 - of a demonstration, printed by it
 CURRENCY: Final = "RUB"
 OPENING: Final = datetime(2026, 11, 20, 9, tzinfo=UTC)
 SALE_DAYS: Final = 10
@@ -255,6 +256,8 @@ def _invite(desk: _Desk, guest: Guest) -> Person:
         metadata["phone"] = _PHONES[guest.name]
     made = desk.make(guest.name, "/v1/consumers", {"name": guest.name, "metadata": metadata})
     key = desk.make(f"key-{guest.name}", f"/v1/consumers/{made['id']}/keys", {"label": "demo"})
+    account = {"email": _email(guest), "password": PASSWORD}
+    desk.make(f"account-{guest.name}", f"/v1/consumers/{made['id']}/account", account, method="PUT")
     return Person(id=made["id"], name=guest.name, key=key["key"])
 
 
