@@ -132,6 +132,16 @@ def test_a_wish_that_is_none_is_refused(anna, shop, billing_tables, wish):
     assert billing_tables() == before
 
 
+@pytest.mark.parametrize("total", [0, 1, -25_000, 24_999, 2**53, 2**63, 25_000.5, "25000"])
+def test_a_total_that_was_forged_charges_nothing(anna, shop, billing_tables, total):
+    who, api = anna
+    cart = cart_with(api, shop)
+    before = billing_tables()
+    assert complete(api, cart, total).status_code in {409, 422}
+    assert billing_tables() == before
+    assert balance(api, who) == 100_000
+
+
 def test_a_stranger_finds_neither_cart_nor_order_nor_refund(anna, shop, consumer, hear):
     _, api = anna
     order = api.good(complete(api, cart_with(api, shop), 25_000))

@@ -181,3 +181,14 @@ def test_usage_that_is_not_paid_is_tried_again_like_a_renewal(stage):
     assert stage.state(one) == "active"
     assert usage_bills(stage, one) == [[("api", 200)], [("api", 100)]]
     assert "subscription.renewed" not in stage.said(one)
+
+
+@pytest.mark.parametrize("quantity", [2**62, -1])
+def test_a_quantity_that_no_invoice_can_say_holds_nobody_up(stage, quantity):
+    stage.meter("api", per_unit("0.10"))
+    stage.meter("films", per_unit("1"))
+    one = stage.subscribe("basic")
+    stage.used("api", quantity)
+    stage.used("films", 3)
+    stage.live("2027-04-02", "2027-04-02T02:00")
+    assert [total for _, _, total, _ in stage.bills(one)] == [1000, 1000, 300]

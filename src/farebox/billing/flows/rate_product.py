@@ -22,6 +22,7 @@ from farebox.billing.pricing.service_quotes import line_of
 from farebox.billing.schedules.model import Schedule, UsageBill, UsageTotal
 from farebox.billing.schedules.rules import included
 from farebox.billing.schedules.service_usage import bills_of
+from farebox.kernel.amounts import MAX_AMOUNT
 from farebox.kernel.refusals import ValueRefused
 from farebox.storage import Tx
 
@@ -78,6 +79,8 @@ def rate(tx: Tx, totals: Sequence[UsageTotal], known: Known, sold: Sold) -> Part
         whole = line_of(price, name="1", usage=usage).amount
     except (UsageNotPriced, ValueRefused) as refusal:
         raise NotRated(refusal.code) from refusal
+    if whole > MAX_AMOUNT:
+        raise NotRated("amount_too_large")
     before = known.bills.get((first.period, first.product))
     billed = 0 if before is None else before.amount
     if whole < billed:
