@@ -16,7 +16,7 @@ from farebox.platform.model import Permission
 from farebox.platform.rules import PERMISSIONS
 
 STATIC = resources.files("farebox.http") / "static"
-LITERAL = {"tot", "mod", "past", "amount", "fill", "withdraw"}
+LITERAL = {"tot", "mod", "past", "amount", "fill", "withdraw", "rentPremiere", "searchPremieres"}
 
 
 @pytest.fixture
@@ -67,6 +67,8 @@ def test_only_health_keys_and_description_are_public(undriven):
         "/openapi/openapi.json", "/openapi/{path}",
         # Gateways of payments prove by their own signatures who they are.
         "/v1/gateways/{gateway}/webhook",
+        # The shelf of the premiere store.
+        "/api/v1/search", "/api/v1/premiere/{code}", "/api/v1/rent", "/api/v1/rent/{asked}",
     }  # fmt: skip
 
 

@@ -104,7 +104,7 @@ class AttemptView(View, frozen=True):
     error: str | None
 
 
-class DeliveryView(View, frozen=True):
+class LetterView(View, frozen=True):
     """A letter to somebody, and all that became of it.
 
     `reason` is the channel that a sent one went by, else why it was not sent. `round` counts how
@@ -184,10 +184,10 @@ def show_notice(one: Notice) -> NoticeView:
     )
 
 
-def show_letter(one: LetterLog) -> DeliveryView:
+def show_letter(one: LetterLog) -> LetterView:
     """Return a letter as the API shows it."""
     letter = one.letter
-    return DeliveryView(
+    return LetterView(
         id=letter.id,
         kind=letter.kind,
         consumer=letter.recipient,

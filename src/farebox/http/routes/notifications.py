@@ -8,7 +8,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from farebox.http.deps import NOTIFICATIONS, Command, Desk
 from farebox.http.routes.notification_forms import (
-    DeliveryView,
+    LetterView,
     NoticeView,
     Preferences,
     PreferencesView,
@@ -175,7 +175,7 @@ def list_letters(
     of_kind: Kind = None,
     limit: Limit = 100,
     cursor: TextCursor = None,
-) -> Page[DeliveryView]:
+) -> Page[LetterView]:
     """List letters with every try and what came of it, newest first."""
     found = desk.read(
         lambda tx: deliveries.list_letters(
@@ -192,7 +192,7 @@ def list_letters(
     tags=TAGS,
     sync_to_thread=True,
 )
-def read_letter(letter: FromPath[str], desk: NamedDependency[Desk]) -> DeliveryView:
+def read_letter(letter: FromPath[str], desk: NamedDependency[Desk]) -> LetterView:
     """Read a letter with every try and what came of it."""
     return show_letter(desk.read(lambda tx: deliveries.read_letter(tx, letter)))
 
@@ -229,10 +229,10 @@ def preview_letter(
     status_code=200,
     sync_to_thread=True,
 )
-def resend_letter(letter: FromPath[str], command: NamedDependency[Command]) -> DeliveryView:
+def resend_letter(letter: FromPath[str], command: NamedDependency[Command]) -> LetterView:
     """Send a letter again, in its own language and zone, by the channel that is chosen now."""
     return command.answer(
-        DeliveryView, lambda tx: show_letter(deliveries.resend(tx, command.actor, letter))
+        LetterView, lambda tx: show_letter(deliveries.resend(tx, command.actor, letter))
     )
 
 
