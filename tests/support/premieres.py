@@ -51,8 +51,8 @@ class Shopper:
     def rentals(self) -> list[dict[str, Any]]:
         return list(self.api.get("/v1/rentals")["items"])
 
-    def order(self, order: str) -> dict[str, Any]:
-        return dict(self.api.get(f"/v1/orders/{order}"))
+    def order(self, order: str, **params: str) -> dict[str, Any]:
+        return dict(self.api.get(f"/v1/orders/{order}", **params))
 
     def statement(self) -> list[tuple[int, int]]:
         """Return what moved the wallet and what was in it then, oldest first."""
@@ -102,7 +102,7 @@ class Shopper:
         for answer in self.begin(made):
             Api.good(answer)
         self._settle()
-        return self.order(made["id"])
+        return self.order(made["id"], wait="true")
 
     def buy(self, item: str, hours: int, shown_total: int, **more: Any) -> dict[str, Any]:
         """Put one premiere into the cart and buy it."""
