@@ -1,10 +1,13 @@
 """Documents: PDF in two languages and over pages, EN 16931 by its official rules, delivery."""
 
+import io
 from decimal import Decimal
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import facturx
 import msgspec
+import pypdf
 import pypdfium2 as pdfium
 import pytest
 
@@ -168,6 +171,21 @@ def test_the_pdf_carries_the_data_as_factur_x(billing):
     assert name == "factur-x.xml"
     assert xml == file_of(billing, found, None, "cii", None).content
     assert b"urn:factur-x:pdfa:CrossIndustryDocument:invoice:1p0#" in pdf
+
+
+def test_the_pdf_with_data_tells_validators_that_it_is_archival(billing):
+    pdf = pdf_of(billing, lived_in(billing, [a_line(10_000)]))
+    catalogue = pypdf.PdfReader(io.BytesIO(pdf)).trailer["/Root"]
+    packet = catalogue["/Metadata"].get_object().get_data()
+    # veraPDF and Adobe's toolkit refuse RDF that does not declare itself.
+    assert b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">' in packet
+    assert packet.count(b"xmlns:rdf=") == 1
+    root = ET.fromstring(packet)  # noqa: S314 - of our own making
+    said = {each.tag.rpartition("}")[2]: each.text for each in root.iter()}
+    assert (said["part"], said["conformance"]) == ("3", "B")
+    assert (said["DocumentFileName"], said["ConformanceLevel"]) == ("factur-x.xml", "EN 16931")
+    [file] = catalogue["/AF"]
+    assert file.get_object()["/AFRelationship"] == "/Alternative"
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from farebox.kernel.clock import SECOND_US
 _LEVEL: Final = "en16931"
 # The colon is written as it is, or as an octal escape.
 _PDF_TIME: Final = re.compile(rb"(\(D(?::|\\072))\d{14}")
+_RDF: Final = b' xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
 _XMP_TIME: Final = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?=\+00:00)")
 
 
@@ -57,7 +58,11 @@ def with_cii(pdf: bytes, cii: bytes, *, language: str, title: str, author: str, 
     # factur-x stamps the time of its run; ours is the document's. Equal lengths move no offset.
     moment = datetime.fromtimestamp(at // SECOND_US, UTC)
     made = _PDF_TIME.sub(rb"\g<1>" + moment.strftime("%Y%m%d%H%M%S").encode(), made)
-    return _XMP_TIME.sub(moment.strftime("%Y-%m-%dT%H:%M:%S").encode(), made)
+    made = _XMP_TIME.sub(moment.strftime("%Y-%m-%dT%H:%M:%S").encode(), made)
+    # XMP is read by Adobe's toolkit and by veraPDF only where its RDF declares itself; factur-x
+    # declares it one element above. Without this the file is no PDF/A to any of them.
+    before, _, after = made.partition(_RDF)
+    return before + after.replace(b"<rdf:RDF>", b"<rdf:RDF" + _RDF + b">", 1)
 
 
 def _written(write: Callable[..., bytes], terms: dict[str, Any]) -> bytes:
