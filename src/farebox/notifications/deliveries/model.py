@@ -65,7 +65,7 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True):
-    """One try. Without an outcome it is under way, or whoever made it has died.
+    """One try, counted over all channels. Without an outcome it is under way, or was cut short.
 
     `address` is as much of it as support needs to know it again.
     """

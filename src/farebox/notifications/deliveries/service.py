@@ -133,7 +133,7 @@ def _logs(tx: Tx, rows: Sequence[sa.Row[tuple[object, ...]]]) -> list[LetterLog]
     on = sa.select(deliveries).where(deliveries.c.letter.in_(ids))
     of = sa.select(attempts).where(attempts.c.letter.in_(ids))
     ways = [store.delivery_of(row) for row in tx.run(on.order_by(deliveries.c.channel))]
-    tries = [store.attempt_of(row) for row in tx.run(of.order_by(attempts.c.at, attempts.c.number))]
+    tries = [store.attempt_of(row) for row in tx.run(of.order_by(attempts.c.number))]
     return [
         LetterLog(
             letter=store.letter_of(row),

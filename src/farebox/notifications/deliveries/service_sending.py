@@ -133,9 +133,12 @@ def _try(tx: Tx, letter: Letter, step: Send) -> Claimed:
     address = address_on(step.channel, recipient)
     assert address is not None, "a channel without an address is not chosen"
     attempt = record_id("att")
-    tries = _set_delivery(tx, letter.id, step.channel, "waiting", more=1)
+    _set_delivery(tx, letter.id, step.channel, "waiting", more=1)
+    table = store.attempt
+    before = sa.select(sa.func.count()).where(table.c.letter == letter.id)
+    number = int(tx.run(before).scalar_one()) + 1
     row = {
-        "id": attempt, "letter": letter.id, "channel": step.channel, "number": tries,
+        "id": attempt, "letter": letter.id, "channel": step.channel, "number": number,
         "address": hint_of(address), "at": tx.now_us, "outcome": None, "error": None,
     }  # fmt: skip
     tx.run(store.attempt.insert(), row)
@@ -214,8 +217,8 @@ def _deliveries(tx: Tx, letter: str) -> Mapping[Channel, Delivery]:
     return {each.channel: each for each in found}
 
 
-def _set_delivery(tx: Tx, letter: str, channel: Channel, state: str, *, more: int = 0) -> int:
-    """Write how a letter stands on a channel; returns how often it was tried there."""
+def _set_delivery(tx: Tx, letter: str, channel: Channel, state: str, *, more: int = 0) -> None:
+    """Write how a letter stands on a channel, and that it is tried there once more."""
     table = store.delivery
     row = {
         "letter": letter,
@@ -227,8 +230,7 @@ def _set_delivery(tx: Tx, letter: str, channel: Channel, state: str, *, more: in
     tx.insert_once(table, row, key=("letter", "channel"))
     here = (table.c.letter == letter, table.c.channel == channel)
     values = {"state": state, "tries": table.c.tries + more, "changed_at": tx.now_us}
-    changed = table.update().where(*here).values(values).returning(table.c.tries)
-    return int(tx.run(changed).scalar_one())
+    tx.run(table.update().where(*here).values(values))
 
 
 def _note_attempt(tx: Tx, mine: Claimed, outcome: Sent | NotSent) -> None:

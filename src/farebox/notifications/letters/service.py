@@ -21,7 +21,7 @@ from farebox.notifications.letters.model import (
     Terms,
     Written,
 )
-from farebox.notifications.letters.model_facts import FACTS, Facts
+from farebox.notifications.letters.model_facts import Facts
 from farebox.notifications.letters.rules import LABELS, reason_in, title_in
 from farebox.platform import formats
 
@@ -53,11 +53,6 @@ def templates() -> list[Template]:
         Template(kind=kind, label=dict(LABELS[kind]), needed=kind in MONEY, forms=FORMS)
         for kind in KINDS
     ]
-
-
-def read_facts(kind: LetterKind, text: str | bytes) -> Facts:
-    """Return the facts that were kept with a letter."""
-    return msgspec.json.decode(text, type=FACTS[kind])
 
 
 def write(kind: LetterKind, form: Form, facts: Facts, terms: Terms, now: int) -> Written:

@@ -132,7 +132,7 @@ CREATE TABLE delivery_attempt (
   CONSTRAINT delivery_attempt_letter_fk FOREIGN KEY (letter) REFERENCES letter (id),
   CONSTRAINT delivery_attempt_outcome_ck CHECK (outcome IN ('sent', 'failed'))
 ) STRICT;
-CREATE INDEX delivery_attempt_letter_ix ON delivery_attempt (letter, id);
+CREATE UNIQUE INDEX delivery_attempt_letter_uq ON delivery_attempt (letter, number);
 
 -- The inbox inside the shop: a copy of every letter, whatever becomes of the others.
 CREATE TABLE notice (

@@ -75,13 +75,14 @@ class Mail:
         # A repeat carries the same number: many servers then keep one of the two.
         made["Message-ID"] = f"<{parcel.number}@{self._sender.domain}>"
         made["Auto-Submitted"] = "auto-generated"
-        made["Content-Language"] = parcel.language
         made.set_content(parcel.written.text)
         if parcel.written.html is not None:
             made.add_alternative(parcel.written.html, subtype="html")
         for file in parcel.files:
             main, _, sub = file.media.partition("/")
             made.add_attachment(file.content, maintype=main, subtype=sub, filename=file.name)
+        # Last, because whatever sets content moves such heads to its part.
+        made["Content-Language"] = parcel.language
         return made
 
     def _connected(self) -> smtplib.SMTP:

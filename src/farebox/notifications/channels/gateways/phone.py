@@ -6,6 +6,7 @@ part of an address may ever come from a customer.
 """
 
 import logging
+import warnings
 from typing import Final
 from urllib.parse import quote
 
@@ -16,6 +17,10 @@ from farebox.notifications.channels.model import NotSent, Parcel, Sent
 PLACE: Final = "{phone}"
 # At its debug level it writes addresses with the passwords in them.
 logging.getLogger("apprise").setLevel(logging.CRITICAL)
+with warnings.catch_warnings():
+    # All services are loaded at the first use of one, and some warn of Python's own plans.
+    warnings.simplefilter("ignore", DeprecationWarning)
+    apprise.Apprise.instantiate("json://localhost")
 
 
 class Phone:
