@@ -3,6 +3,7 @@
 import pytest
 
 from farebox.billing.books import service as books
+from farebox.billing.books import service_journal as journal
 from farebox.billing.books.model import About, ChartUnknown, EntryRefused, Line
 from farebox.billing.books.rules import checked_account, kind_of
 from farebox.billing.pricing.model_money import CurrencyUnknown
@@ -104,3 +105,40 @@ def test_every_account_is_of_one_kind():
     assert kind_of(checked_account("payable:own_1")) == "liability"
     assert kind_of(checked_account("revenue")) == "income"
     assert kind_of(checked_account("fees:stripe")) == "expense"
+
+
+def test_an_account_of_a_transaction_that_was_taken_back_is_made_again(billing):
+    def made(tx):
+        books.post(tx, "EUR", [Line("receivable", "revenue", 5)], About(kind="sale"))
+        raise RuntimeError("taken back")
+
+    with pytest.raises(RuntimeError):
+        billing.run(made)
+    assert billing.known == {}
+    sale = [Line("receivable", "revenue", 7)]
+    for _ in range(2):
+        run(billing, books.post, "EUR", sale, About(kind="sale"))
+    assert run(billing, books.balances, "EUR") == {"receivable": -14, "revenue": 14}
+    assert billing.known.keys() == {
+        ("books", "EUR"), ("books", "EUR", "receivable"), ("books", "EUR", "revenue"),
+    }  # fmt: skip
+
+
+def test_linked_entries_are_written_together_and_once(billing):
+    entries = [
+        ([Line("receivable", "revenue", 5)], About(kind="sale", product="a")),
+        ([Line("receivable", "revenue", 0)], About(kind="sale", product="b")),
+        ([Line("receivable", "tax:vat", 2)], About(kind="sale", product="c")),
+    ]
+    for _ in range(2):
+        run(billing, books.post_linked, "EUR", entries, key="inv_1:issued")
+    assert run(billing, books.balances, "EUR") == {"receivable": -7, "revenue": 5, "tax:vat": 2}
+    written = run(billing, lambda tx: [each.about.product for each in journal.entries(tx, "EUR")])
+    assert written == ["a", "c"]
+    with pytest.raises(EntryRefused):
+        run(billing, books.post_linked, "EUR", entries[:1], key="inv_1:issued")
+    bad = [*entries[:1], ([Line("receivable", "revenue", 2**53)], About(kind="sale"))]
+    with pytest.raises(EntryRefused):
+        run(billing, books.post_linked, "EUR", bad, key="inv_2:issued")
+    assert sum(run(billing, books.balances, "EUR").values()) == 0
+    assert run(billing, books.balances, "EUR")["revenue"] == 5
