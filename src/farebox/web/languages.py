@@ -18,13 +18,18 @@ from farebox.platform.formats import LANGUAGES, Language
 
 NAMES: Final[dict[Language, str]] = {"ru": "Русский", "en": "English"}
 PACKAGES: Final = ("farebox.web", "farebox.shop", "farebox.portal", "farebox.console")
+_PART_OF: Final = {"store": "farebox.shop"}
 
 
-@lru_cache(maxsize=len(LANGUAGES))
-def words_of(language: Language) -> gettext.NullTranslations:
-    """Return the words of a language, of all pages together."""
+@lru_cache(maxsize=32)
+def words_of(language: Language, part: str = "") -> gettext.NullTranslations:
+    """Return the words of a language: those of a part (`store`, `portal`) before all others.
+
+    One English word has several in Russian: from a day, from a person.
+    """
     words: gettext.NullTranslations = gettext.NullTranslations()
-    for package in PACKAGES:
+    own = _PART_OF.get(part, f"farebox.{part}")
+    for package in sorted(PACKAGES, key=lambda one: (one == own, one == PACKAGES[0])):
         read = _read(package, language)
         if read is not None:
             read.add_fallback(words)

@@ -94,9 +94,11 @@ class Site:
             self, request, visitor=visitor, customer=customer, language=language, now_us=now_us
         )
 
-    def render(self, name: str, language: Language, values: Mapping[str, Any]) -> str:
-        """Return a template's text in a language."""
-        words = words_of(language)
+    def render(
+        self, name: str, language: Language, values: Mapping[str, Any], *, part: str = ""
+    ) -> str:
+        """Return a template's text in a language, in the words of a part of the pages."""
+        words = words_of(language, part)
         overlay = self._environment.overlay()
         overlay.install_gettext_translations(words, newstyle=True)  # type: ignore[attr-defined] # the i18n extension's own
         return overlay.get_template(name).render(values)
@@ -135,6 +137,11 @@ class Page:
     @property
     def _key(self) -> str | None:
         return None if self.visitor is None else self.visitor.key
+
+    @property
+    def _part(self) -> str:
+        """Return which part of the pages this one is of: `store`, `portal`."""
+        return self.request.url.path.split("/")[1]
 
     # -- the API as this visitor -------------------------------------------------------------------
 
@@ -179,7 +186,7 @@ class Page:
 
     def words(self, text: str, **values: object) -> str:
         """Return a message in the page's language, values filled in."""
-        found = words_of(self.language).gettext(text)
+        found = words_of(self.language, self._part).gettext(text)
         return found % values if values else found
 
     def money(self, minor: int, currency: str = "RUB") -> str:
@@ -241,7 +248,7 @@ class Page:
             "once": record_id("web"),
             **values,
         }
-        text = self.site.render(template, self.language, given)
+        text = self.site.render(template, self.language, given, part=self._part)
         answer = Response(text, media_type=MediaType.HTML, status_code=status)
         answer.headers["Content-Language"] = self.language
         answer.headers["Vary"] = "Cookie, Accept-Language"
