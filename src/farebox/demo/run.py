@@ -1,5 +1,6 @@
 """`farebox demo`: Farebox and a film service behind it, started, filled, explained, stopped."""
 
+import secrets
 from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from farebox.demo.films import KEY_VARIABLE, URL_VARIABLE
 from farebox.demo.premieres import furnish
 from farebox.demo.processes import Children, stopping
 from farebox.demo.story import Places, tell
+from farebox.demo.subscribers import furnish as furnish_subscribers
 from farebox.demo.visitors import Visitors
 from farebox.kernel.clock import SystemClock
 from farebox.kernel.refusals import SettingsRefused
@@ -30,6 +32,9 @@ def run_demo(settings: Settings, *, films_port: int | None, visitors: bool) -> N
     quiet = "error" if settings.log_level == "info" else settings.log_level
     port = port_to_listen_on(settings.host, settings.port)
     settings = changed(settings, port=port, log_level=quiet)
+    if settings.sandbox_secret is None:
+        # The demo's cards are the sandbox's; nobody sends notices about them.
+        settings = changed(settings, sandbox_secret=secrets.token_hex(32))
     films = changed(settings, port=_films_port(settings, films_port))
     settings, admin_key = _prepared(settings)
     console = Console()
@@ -42,6 +47,8 @@ def run_demo(settings: Settings, *, films_port: int | None, visitors: bool) -> N
                 left = admin.left_in(example.family.bucket)
             with client_of(settings.address, admin_key) as connected:
                 premieres = furnish(connected)
+                # After the premieres, who may have moved the clock on.
+                subscribers = furnish_subscribers(connected)
             environment = {URL_VARIABLE: settings.address, KEY_VARIABLE: example.key_of_films}
             children.start("the film service", _film_server(films), environment)
             children.wait_for(f"{films.address}/")
@@ -51,7 +58,7 @@ def run_demo(settings: Settings, *, films_port: int | None, visitors: bool) -> N
             folder=settings.data,
             admin_key=admin_key,
         )
-        tell(console, places, example, premieres, left=left)
+        tell(console, places, example, premieres, subscribers, left=left)
         with Visitors(example, places) if visitors else nullcontext():
             children.watch()
 

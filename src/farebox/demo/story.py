@@ -9,6 +9,7 @@ from farebox.contracts.decisions import DECIDE_PATH
 from farebox.demo.example import CREDENTIAL, FAMILY, FILMS_OF_THE_FAMILY, PRODUCT, Example
 from farebox.demo.films import PRICE_OF_DETAILS, PRICE_OF_PLAYING
 from farebox.demo.premieres import Premieres
+from farebox.demo.subscribers import PASSWORD, Subscribers
 
 JSON = "-H 'Content-Type: application/json'"
 # Enough for everybody to be asked once more than there are films.
@@ -103,7 +104,13 @@ def store_story(places: Places, premieres: Premieres) -> list[tuple[str, str]]:
 
 
 def tell(
-    console: Console, places: Places, example: Example, premieres: Premieres, *, left: int
+    console: Console,
+    places: Places,
+    example: Example,
+    premieres: Premieres,
+    subscribers: Subscribers,
+    *,
+    left: int,
 ) -> None:
     """Print what to open and the stories. Lines to copy are never wrapped."""
     films = f"{places.films}/"
@@ -111,6 +118,7 @@ def tell(
     for what, where in (
         ("API, to try out", f"{places.farebox}/docs"),
         ("film service", f"{films}  (enter {CREDENTIAL} as the credential)"),
+        ("subscribers", f"{places.farebox}/portal/  (sign in as {_who(subscribers)})"),
         ("figures", f"{places.farebox}/metrics"),
         ("admin key", places.admin_key),
     ):
@@ -132,6 +140,11 @@ def tell(
         store_story(places, premieres),
     )
     _say(console, "Ctrl-C stops everything; the next start goes on where this one was.\n", "dim")
+
+
+def _who(subscribers: Subscribers) -> str:
+    emails = [person.email for person in subscribers.people.values()]
+    return f"{', '.join(emails[:-1])} or {emails[-1]}, password {PASSWORD}"
 
 
 def _tell_one(console: Console, title: str, steps: list[tuple[str, str]]) -> None:

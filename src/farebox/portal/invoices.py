@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from anyio import move_on_after, sleep
 from litestar import Response, get, post
 from litestar.params import FromPath
 
@@ -13,6 +14,8 @@ from farebox.web.pages import AnyRequest, Page
 
 WALLET: Final = "wallet"
 _OPEN: Final = frozenset({"issued", "past_due", "uncollectible"})
+_PATIENCE_S: Final = 4.0
+_TICK_S: Final = 0.1
 _UNDER_WAY: Final = frozenset({"created", "processing", "unknown"})
 
 
@@ -80,12 +83,37 @@ async def pay_invoice(invoice: FromPath[str], request: AnyRequest) -> Response[A
         return await _shown(page, invoice, None, {"method": words})
     how = {"gateway": WALLET} if chosen == WALLET else {"method": chosen}
     try:
-        made = await page.post(f"/v1/invoices/{invoice}/payments", how, key=key_of(form))
+        made = await _pay(page, invoice, how, key_of(form))
     except Problem as problem:
         if problem.status == 401 or problem.code == "invoice_unknown":  # noqa: PLR2004 - signed out
             raise
         return await _shown(page, invoice, None, {"method": _why(page, problem)})
     return page.go(f"/portal/invoices/{invoice}?payment={made['payment']}", "paying")
+
+
+async def _pay(page: Page, invoice: str, how: dict[str, str], key: str | None) -> Any:  # noqa: ANN401 - JSON
+    """Pay; what waits for the customer in another way, a transfer say, is called off for it."""
+    path = f"/v1/invoices/{invoice}/payments"
+    try:
+        return await page.post(path, how, key=key)
+    except Problem as problem:
+        if problem.code != "payment_under_way" or not await _called_off(page, invoice):
+            raise
+    return await page.post(path, how, key=key)
+
+
+async def _called_off(page: Page, invoice: str) -> bool:
+    """Call off a payment of an invoice that waits for its customer; tell whether it is gone."""
+    waiting = (await page.get("/v1/payments", state="action_required", limit=100))["items"]
+    mine = next((one["id"] for one in waiting if one["reference"] == invoice), None)
+    if mine is None:
+        return False
+    await page.post(f"/v1/payments/{mine}/cancel")
+    with move_on_after(_PATIENCE_S):
+        while (await page.get(f"/v1/payments/{mine}"))["state"] != "failed":  # noqa: ASYNC110 - the API tells nobody
+            await sleep(_TICK_S)
+        return True
+    return False
 
 
 def _why(page: Page, problem: Problem) -> str:

@@ -15,7 +15,7 @@ from farebox.web.pages import AnyRequest, Page
 
 PATH: Final = "/portal/subscriptions/{subscription:str}"
 WHEN: Final = ("now", "period_end")
-_CHANGES: Final = frozenset({"cancel", "pause", "resume", "change-plan"})
+_CHANGES: Final = ("cancel", "pause", "resume", "change-plan")
 _REFUSED: Final = frozenset(
     {"schedule_change_refused", "subscription_change_refused", "subscription_unknown"}
 )
@@ -128,15 +128,12 @@ async def ask_to_pause(subscription: FromPath[str], request: AnyRequest) -> Resp
     )
 
 
-@post(PATH + "/{change:str}", status_code=303)
+@post([f"{PATH}/{change}" for change in _CHANGES], status_code=303)
 @explained
-async def change_subscription(
-    subscription: FromPath[str], change: FromPath[str], request: AnyRequest
-) -> Response[Any]:
+async def change_subscription(subscription: FromPath[str], request: AnyRequest) -> Response[Any]:
     """Send a wish on, once for each page that asked."""
     page = await own_page(request)
-    if change not in _CHANGES:
-        raise Problem(404, {"code": "page_unknown"})
+    change = request.url.path.rpartition("/")[2]
     form = await request.form()
     body: dict[str, Any] | None = None
     if change in {"cancel", "change-plan"}:
