@@ -25,6 +25,7 @@ from bench import (
     over_http,
     report,
     search,
+    store,
     waiting,
 )
 from bench.model import FULL, QUICK, NotMeasured, Row, Sizes, Wrong
@@ -48,6 +49,7 @@ _MEASURES: Mapping[str, Callable[[Stage], list[Row]]] = {
     "billing": billing.billing,
     "lease": edge_leases.lease,
     "search": search.search,
+    "store": store.store,
     "usage": metering.usage,
 }
 

@@ -242,9 +242,9 @@ def serving(data: Path, *, workers: int = 1) -> Iterator[Farebox]:
         "FAREBOX_ADMIN_KEY": ADMIN_KEY,
         "FAREBOX_LOG_LEVEL": "warning",
     }
-    command = [str(Path(sys.executable).with_name("farebox")), "serve"]
+    command = [program(), "serve"]
     with running(command, port=port, environment=environment, log=data / "serve.log"):
-        _await_ready(port)
+        await_ready(port)
         yield Farebox(port=port, data=data, identities=_identities(data))
 
 
@@ -252,7 +252,13 @@ def _identities(data: Path) -> Identities:
     return msgspec.json.decode((data / _IDENTITIES).read_bytes(), type=Identities)
 
 
-def _await_ready(port: int) -> None:
+def program() -> str:
+    """Return the command `farebox` beside this Python."""
+    return str(Path(sys.executable).with_name("farebox"))
+
+
+def await_ready(port: int) -> None:
+    """Wait until a server says that it is ready."""
     until = time.monotonic() + _READY_SECONDS
     while True:
         try:
