@@ -267,9 +267,13 @@ ROLES: Final[Mapping[str, Entry]] = {
     "reconcileGateway": Entry(Permission.REPORTS),
     "exportBooks": Entry(Permission.REPORTS),
     "reportRecurring": Entry(Permission.REPORTS),
+    "reportRecurringAsCsv": Entry(Permission.REPORTS),
     "reportMovements": Entry(Permission.REPORTS),
+    "reportMovementsAsCsv": Entry(Permission.REPORTS),
     "reportCohorts": Entry(Permission.REPORTS),
+    "reportCohortsAsCsv": Entry(Permission.REPORTS),
     "reportReceivables": Entry(Permission.REPORTS),
+    "reportReceivablesAsCsv": Entry(Permission.REPORTS),
     # Accounts.
     "openAccount": Entry(Permission.ACCOUNTS),
     "tot": Entry(Permission.ACCOUNTS),

@@ -31,6 +31,34 @@ class MovementsRow(msgspec.Struct, frozen=True, kw_only=True):
     revenue_churn: str
 
 
+class MovedRecurring(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of movements as a line of a table."""
+
+    currency: str
+    start: int
+    new: int
+    reactivation: int
+    expansion: int
+    contraction: int
+    churn: int
+    end: int
+    customers_at_start: int
+    customers_lost: int
+    customer_churn: str
+    revenue_churn: str
+
+
+class CohortMonth(msgspec.Struct, frozen=True, kw_only=True):
+    """A month of a cohort as a line of a table; month 0 is the one in which it began."""
+
+    cohort: str
+    currency: str
+    size: int
+    month: int
+    customers: int
+    mrr: int
+
+
 class CohortRow(msgspec.Struct, frozen=True, kw_only=True):
     """Customers who were first charged in one month, and what of them is there months later.
 

@@ -6,7 +6,13 @@ from fractions import Fraction
 from typing import Final
 
 from farebox.billing.reports.model import Shares
-from farebox.billing.reports.model_recurring import AgedRow, CohortRow
+from farebox.billing.reports.model_recurring import (
+    AgedRow,
+    CohortMonth,
+    CohortRow,
+    MovedRecurring,
+    MovementsRow,
+)
 from farebox.kernel.clock import SECOND_US
 from farebox.kernel.rounding import rounded
 
@@ -76,6 +82,36 @@ def cohorts(
             )
         )
     return rows
+
+
+def moved_of(row: MovementsRow) -> MovedRecurring:
+    """Return a row of movements as a line of a table."""
+    moved = row.moved
+    return MovedRecurring(
+        currency=row.currency,
+        start=moved.start,
+        new=moved.new,
+        reactivation=moved.reactivation,
+        expansion=moved.expansion,
+        contraction=moved.contraction,
+        churn=moved.churn,
+        end=moved.end,
+        customers_at_start=row.customers_at_start,
+        customers_lost=row.customers_lost,
+        customer_churn=row.customer_churn,
+        revenue_churn=row.revenue_churn,
+    )
+
+
+def months_of(row: CohortRow) -> list[CohortMonth]:
+    """Return a cohort as lines of a table, one for each month."""
+    return [
+        CohortMonth(
+            cohort=row.cohort, currency=row.currency, size=row.size, month=month,
+            customers=customers, mrr=mrr,
+        )
+        for month, (customers, mrr) in enumerate(zip(row.customers, row.mrr, strict=True))
+    ]  # fmt: skip
 
 
 def aged(open_invoices: Iterable[tuple[str, str, int, int]], now_us: int) -> list[AgedRow]:

@@ -143,7 +143,7 @@ def _accounts(tx: Tx, since: Any, until: Any) -> list[MovedRow]:  # noqa: ANN401
     return reports.moved(tx, since=first, before=before)
 
 
-def _table(kind: type[msgspec.Struct], rows: Iterable[msgspec.Struct]) -> Response[bytes]:
+def table_of(kind: type[msgspec.Struct], rows: Iterable[msgspec.Struct]) -> Response[bytes]:
     """Return rows as CSV (RFC 4180), amounts in smallest units as everywhere."""
     file = io.StringIO()
     writer = csv.writer(file)
@@ -193,7 +193,7 @@ def report_revenue_csv(
     until: Until = None,
 ) -> Response[bytes]:
     """Report revenue as a table."""
-    return _table(RevenueRow, desk.read(lambda tx: _revenue(tx, by, zone, since, until)))
+    return table_of(RevenueRow, desk.read(lambda tx: _revenue(tx, by, zone, since, until)))
 
 
 @get(
@@ -220,7 +220,7 @@ def report_sales_csv(
     desk: NamedDependency[Desk], since: From = None, until: Until = None
 ) -> Response[bytes]:
     """Report sales as a table."""
-    return _table(SalesRow, desk.read(lambda tx: _sales(tx, since, until)))
+    return table_of(SalesRow, desk.read(lambda tx: _sales(tx, since, until)))
 
 
 @get(
@@ -245,7 +245,7 @@ def report_balances(desk: NamedDependency[Desk], at: At = None) -> BalancesView:
 )
 def report_balances_csv(desk: NamedDependency[Desk], at: At = None) -> Response[bytes]:
     """Report the trial balance as a table."""
-    return _table(BalanceRow, desk.read(lambda tx: _balances(tx, at)))
+    return table_of(BalanceRow, desk.read(lambda tx: _balances(tx, at)))
 
 
 @get(
@@ -274,7 +274,7 @@ def report_accounts_csv(
     desk: NamedDependency[Desk], since: From = None, until: Until = None
 ) -> Response[bytes]:
     """Report accounts over a time as a table."""
-    return _table(MovedRow, desk.read(lambda tx: _accounts(tx, since, until)))
+    return table_of(MovedRow, desk.read(lambda tx: _accounts(tx, since, until)))
 
 
 @post(

@@ -2,14 +2,22 @@
 
 from typing import Final
 
-from litestar import get
+from litestar import Response, get
 from litestar.di import NamedDependency
 
 from farebox.billing.reports import service_recurring
-from farebox.billing.reports.model_recurring import AgedRow, CohortRow, MovementsRow, RecurringRow
+from farebox.billing.reports.model_recurring import (
+    AgedRow,
+    CohortMonth,
+    CohortRow,
+    MovedRecurring,
+    MovementsRow,
+    RecurringRow,
+)
+from farebox.billing.reports.rules_recurring import months_of, moved_of
 from farebox.http.deps import BILLING, Desk
-from farebox.http.routes.reports import TAGS, At, From, Until, span_of
-from farebox.http.wire import View, read_time
+from farebox.http.routes.reports import CSV, TAGS, At, From, Until, span_of, table_of
+from farebox.http.wire import Time, View, read_time
 from farebox.storage import Tx
 
 RECURRING: Final = (
@@ -70,9 +78,21 @@ class ReceivablesView(View, frozen=True):
 )
 def report_recurring(desk: NamedDependency[Desk], at: At = None) -> RecurringView:
     """Report monthly and annual recurring revenue at an instant."""
+    return RecurringView(definition=RECURRING, rows=_recurring(desk, at))
+
+
+@get(
+    "/v1/reports/recurring.csv", operation_id="reportRecurringAsCsv", opt=CSV, tags=TAGS,
+    media_type="text/csv", sync_to_thread=True,
+)  # fmt: skip
+def report_recurring_csv(desk: NamedDependency[Desk], at: At = None) -> Response[bytes]:
+    """Report recurring revenue as a table."""
+    return table_of(RecurringRow, _recurring(desk, at))
+
+
+def _recurring(desk: Desk, at: Time | None) -> list[RecurringRow]:
     moment = None if at is None else read_time(at)
-    rows = desk.read(lambda tx: service_recurring.recurring(tx, at=moment))
-    return RecurringView(definition=RECURRING, rows=rows)
+    return desk.read(lambda tx: service_recurring.recurring(tx, at=moment))
 
 
 @get(
@@ -86,12 +106,26 @@ def report_movements(
     desk: NamedDependency[Desk], since: From = None, until: Until = None
 ) -> MovementsView:
     """Report why recurring revenue changed, and the churn of customers and of revenue."""
+    return MovementsView(definition=MOVEMENTS, rows=_movements(desk, since, until))
 
+
+@get(
+    "/v1/reports/movements.csv", operation_id="reportMovementsAsCsv", opt=CSV, tags=TAGS,
+    media_type="text/csv", sync_to_thread=True,
+)  # fmt: skip
+def report_movements_csv(
+    desk: NamedDependency[Desk], since: From = None, until: Until = None
+) -> Response[bytes]:
+    """Report why recurring revenue changed as a table."""
+    return table_of(MovedRecurring, [moved_of(row) for row in _movements(desk, since, until)])
+
+
+def _movements(desk: Desk, since: Time | None, until: Time | None) -> list[MovementsRow]:
     def work(tx: Tx) -> list[MovementsRow]:
         first, before = span_of(tx, since, until)
         return service_recurring.movements(tx, since=first, before=before)
 
-    return MovementsView(definition=MOVEMENTS, rows=desk.read(work))
+    return desk.read(work)
 
 
 @get(
@@ -107,6 +141,16 @@ def report_cohorts(desk: NamedDependency[Desk]) -> CohortsView:
 
 
 @get(
+    "/v1/reports/cohorts.csv", operation_id="reportCohortsAsCsv", opt=CSV, tags=TAGS,
+    media_type="text/csv", sync_to_thread=True,
+)  # fmt: skip
+def report_cohorts_csv(desk: NamedDependency[Desk]) -> Response[bytes]:
+    """Report cohorts as a table: a line for each month of each cohort."""
+    rows = desk.read(service_recurring.cohort_table)
+    return table_of(CohortMonth, [each for row in rows for each in months_of(row)])
+
+
+@get(
     "/v1/reports/receivables",
     operation_id="reportReceivables",
     opt=BILLING,
@@ -119,4 +163,22 @@ def report_receivables(desk: NamedDependency[Desk]) -> ReceivablesView:
     return ReceivablesView(definition=RECEIVABLES, rows=rows)
 
 
-HANDLERS: Final = (report_recurring, report_movements, report_cohorts, report_receivables)
+@get(
+    "/v1/reports/receivables.csv", operation_id="reportReceivablesAsCsv", opt=CSV, tags=TAGS,
+    media_type="text/csv", sync_to_thread=True,
+)  # fmt: skip
+def report_receivables_csv(desk: NamedDependency[Desk]) -> Response[bytes]:
+    """Report what customers owe as a table."""
+    return table_of(AgedRow, desk.read(service_recurring.aged_receivables))
+
+
+HANDLERS: Final = (
+    report_recurring,
+    report_recurring_csv,
+    report_movements,
+    report_movements_csv,
+    report_cohorts,
+    report_cohorts_csv,
+    report_receivables,
+    report_receivables_csv,
+)
