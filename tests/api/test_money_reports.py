@@ -117,15 +117,19 @@ def test_reports_of_what_recurs_stand_beside_their_definitions(sold, admin):
         ),
         (
             "movements",
-            "currency,start,new,reactivation,expansion,contraction,churn,end,customers_at_start,"
-            "customers_lost,customer_churn,revenue_churn\n"
-            "USD,0,3000,0,0,0,0,3000,0,0,0.0000,0.0000",
+            (
+                "currency,start,new,reactivation,expansion,contraction,churn,end,customers_at_start,"
+                "customers_lost,customer_churn,revenue_churn\n"
+                "USD,0,3000,0,0,0,0,3000,0,0,0.0000,0.0000"
+            ),
         ),
         ("cohorts", "cohort,currency,size,month,customers,mrr\n2027-03,USD,1,0,1,3000"),
         (
             "receivables",
-            "customer,currency,not_due,days_1_30,days_31_60,days_61_90,days_over_90,total\n"
-            "con_1,USD,0,2000,0,0,0,2000",
+            (
+                "customer,currency,not_due,days_1_30,days_31_60,days_61_90,days_over_90,total\n"
+                "con_1,USD,0,2000,0,0,0,2000"
+            ),
         ),
     ],
 )
