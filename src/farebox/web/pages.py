@@ -67,16 +67,28 @@ class Site:
         self.provider = provider
         self.demo = demo
         self.files = StaticFiles()
+        self._environments: dict[tuple[Language, str], jinja2.Environment] = {}
+
+    def _environment(self, language: Language, part: str) -> jinja2.Environment:
+        """Return the templates with their words, each compiled when it is first shown."""
+        found = self._environments.get((language, part))
+        if found is not None:
+            return found
         loader = jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in _with_templates()])
-        self._environment = jinja2.Environment(
+        made = jinja2.Environment(
             loader=loader,
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
+            auto_reload=False,
             extensions=["jinja2.ext.i18n"],
         )
-        self._environment.globals["asset"] = self.files.address
+        made.globals["asset"] = self.files.address
+        words = words_of(language, part)
+        made.install_gettext_translations(words, newstyle=True)  # type: ignore[attr-defined] # the i18n extension's own
+        self._environments[language, part] = made
+        return made
 
     async def open(self, request: AnyRequest) -> "Page":
         """Return the page that a request asks for, as whoever asks sees it."""
@@ -98,10 +110,7 @@ class Site:
         self, name: str, language: Language, values: Mapping[str, Any], *, part: str = ""
     ) -> str:
         """Return a template's text in a language, in the words of a part of the pages."""
-        words = words_of(language, part)
-        overlay = self._environment.overlay()
-        overlay.install_gettext_translations(words, newstyle=True)  # type: ignore[attr-defined] # the i18n extension's own
-        return overlay.get_template(name).render(values)
+        return self._environment(language, part).get_template(name).render(values)
 
 
 class Page:
