@@ -182,12 +182,14 @@ def wallet(admin: Api, who: str) -> dict[str, str]:
 
 
 def priced(admin: Api, code: str) -> dict[str, str]:
-    """A price of this product, a coupon and a tax."""
+    """A price of this product, a promotion, a coupon and a tax."""
     terms = {"charge": {"model": "per_unit", "unit": "0.5"}}
     body = {"of": "product", "code": code, "currency": "USD", "terms": terms}
     rate = {"code": "vat", "percent": "20", "country": "FR"}
+    sale = {"name": "Autumn", "of": "product", "code": code, "percent": "20"}
     return {
         "price": admin.post("/v1/prices", body)["id"],
+        "promotion": admin.post("/v1/promotions", sale)["id"],
         "coupon": admin.post("/v1/coupons", {"code": "TENTH", "percent": "10"})["code"],
         "tax_rate": admin.post("/v1/tax-rates", rate)["id"],
     }
