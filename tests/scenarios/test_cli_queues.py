@@ -28,6 +28,7 @@ def test_topics_and_queues_are_made_once_and_named(farebox, account):
         "school-dev-entitlement-queue",
         "school-dev-events",
         "school-dev-access-events",
+        "school-dev-SendNotify",
         "school-dev-entitlement-updates",
     ]
     assert farebox.done("queues", **settings) == first
@@ -39,6 +40,8 @@ def test_topics_and_queues_are_made_once_and_named(farebox, account):
         "school-dev-entitlement-queue-dlq",
         "school-dev-access-events",
         "school-dev-access-events-dlq",
+        "school-dev-SendNotify",
+        "school-dev-SendNotify-dlq",
     }
 
 
