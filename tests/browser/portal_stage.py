@@ -46,6 +46,10 @@ class Stage:
         self.admin = admin
         self.furnished = furnished
 
+    def of(self, name: str) -> str:
+        """Return the id of one of the people of the example."""
+        return self.furnished.people[name].id
+
     def post(self, path: str, body: object, method: str = "POST") -> Any:
         """Do something as the admin."""
         headers = {"Idempotency-Key": secrets.token_hex(8)}
@@ -151,7 +155,11 @@ class Visit:
         form = self.page.locator(f'form[action="{address}"]').first
         token = form.locator("[name=_csrf_token]").get_attribute("value")
         key = form.locator("[name=key]").first.get_attribute("value")
-        data = {"_csrf_token": token or "", "key": key or "", **fields}
+        data: dict[str, str | float | bool] = {
+            "_csrf_token": token or "",
+            "key": key or "",
+            **fields,
+        }
         url = self.stage.url + address
         return [
             self.context.request.post(url, form=data, max_redirects=0).status for _ in range(times)

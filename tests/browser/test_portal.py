@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
+from farebox.demo.subscribers import furnish
 from tests.browser.portal_stage import NARROW, Stage, Visit, on_stage, visiting
 
 PAGES = ("/portal/", "/portal/plans", "/portal/group", "/portal/invoices", "/portal/payments",
@@ -45,6 +46,20 @@ def subscription_of(visit: Visit, address: str):
     return visit.stage.ask(f"/v1/subscriptions/{address.rsplit('/', 1)[1]}")
 
 
+def test_furnishing_again_changes_nothing(stage):
+    def counted():
+        kira = stage.of("Kira")
+        paths = (f"/v1/consumers/{kira}/keys", f"/v1/invoices?customer={kira}", "/v1/groups",
+                 f"/v1/subscriptions?consumer={kira}", f"/v1/buckets?holder={kira}",
+                 f"/v1/customers/{kira}/wallets/RUB/statement", "/v1/prices?of=plan")  # fmt: skip
+        return [len(stage.ask(path)["items"]) for path in paths]
+
+    before = counted()
+    assert furnish(stage.admin) == stage.furnished
+    # The pages were signed in at meanwhile, which made keys; nothing else is there besides.
+    assert counted()[1:] == before[1:]
+
+
 def test_the_overview_says_what_is_used_and_what_is_left(kira):
     kira.speak("English")
     quota = kira.stage.ask(f"/v1/subscriptions/{kira.stage.furnished.subscription}/quotas")
@@ -63,14 +78,14 @@ def test_the_overview_says_what_is_used_and_what_is_left(kira):
     assert f"{total:,}" == used
 
 
-@pytest.mark.parametrize("address", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_on_a_page(stage, chromium, address, scheme):
+def test_axe_finds_nothing_on_any_page(stage, chromium, scheme):
     with visiting(stage, chromium, "kira@example.org", color_scheme=scheme) as visit:
-        page = visit.open(address)
-        for folded in page.locator("main details").all():
-            folded.evaluate("one => { one.open = true }")
-        assert visit.violations() == []
+        for address in PAGES:
+            page = visit.open(address)
+            for folded in page.locator("main details").all():
+                folded.evaluate("one => { one.open = true }")
+            assert visit.violations() == [], address
 
 
 @pytest.mark.parametrize("email", ["kira@example.org", "leo@example.org"])
@@ -185,7 +200,7 @@ def test_canceled_now_it_ends_and_what_is_not_used_is_credit(ada):
     ada.page.get_by_role("button", name="End it now").click()
     ada.sees("Ended")
     ada.open("/portal/invoices")
-    ada.sees("You have a credit of RUB.*1,489")
+    ada.sees("You have a credit of RUB.*1,4(89|90)")
     ada.sees("Credit notes")
 
 
