@@ -4,6 +4,7 @@ In one process with the API no connection is made; what stands between is HTTP a
 whatever the API refuses a stranger, a page refuses too.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -39,6 +40,8 @@ class Api:
     """A client of the API. `credential` is a consumer's key, or None for what is public."""
 
     def __init__(self, app: Any) -> None:  # noqa: ANN401 - any ASGI application
+        # It tells of every call at the level info; ours are no news, they stay in the process.
+        logging.getLogger("httpx2").setLevel(logging.WARNING)
         self._client = httpx2.AsyncClient(
             transport=httpx2.ASGITransport(app=app), base_url=_HOST, timeout=_PATIENCE_S
         )

@@ -1,0 +1,72 @@
+"""Real browsers before a real server: Debian's Chromium, one for each worker."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from tests.browser.serving import Furnished, Served, a_copy, furnished
+from tests.browser.shopper import Shopper
+
+AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+LOCALES = {"Anna": "ru-RU", "Boris": "en-GB", "Vera": "ru-RU"}
+
+
+@pytest.fixture(scope="session")
+def chromium_path() -> str:
+    """Return where the browser is; `make system` installs it."""
+    found = shutil.which("chromium")
+    assert found is not None, "chromium is missing: make system"
+    return found
+
+
+@pytest.fixture(scope="session")
+def chromium(chromium_path: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        made = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
+        yield made
+        made.close()
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
+    return furnished(tmp_path_factory.mktemp("example") / "data")
+
+
+@pytest.fixture
+def store(example: Furnished, tmp_path: Path) -> Iterator[Served]:
+    """Return a server at noon of the example's day."""
+    with a_copy(example, tmp_path / "data") as made:
+        yield made
+
+
+@pytest.fixture
+def visitor(chromium: Browser, store: Served) -> Iterator[Callable[..., Shopper]]:
+    """Return a function that opens a browser for somebody, signed in if they have a name."""
+    opened: list[Any] = []
+
+    def enter(name: str | None = None, **options: Any) -> Shopper:
+        locale = LOCALES.get(name or "", "ru-RU")
+        options = {"locale": locale, "timezone_id": "UTC", **options}
+        context = chromium.new_context(**options)
+        context.set_default_timeout(20_000)
+        opened.append(context)
+        made = Shopper(context, store.url)
+        return made if name is None else made.sign_in(name)
+
+    yield enter
+    for context in opened:
+        context.close()
+
+
+@pytest.fixture
+def anna(visitor: Callable[..., Shopper]) -> Shopper:
+    return visitor("Anna")
+
+
+@pytest.fixture
+def boris(visitor: Callable[..., Shopper]) -> Shopper:
+    return visitor("Boris")
