@@ -60,13 +60,28 @@ def test_a_reminder_that_is_no_longer_true_is_not_sent(office, mail, rented, fac
     assert mail.taken == []
     [log] = office.letters(rented)
     assert (log.letter.state, log.letter.reason) == ("withdrawn", "no_longer_true")
+    assert office.notices(rented) == []
+
+
+def test_a_reminder_that_waits_for_another_try_is_withdrawn_when_it_is_canceled(
+    office, mail, rented
+):
+    mail.refusing = "451 try later"
+    office.expiring(rented)
+    office.work()
+    mail.refusing = None
+    office.rental(rented, "revoked", revokedAt="2026-11-21T14:00:10Z")
+    office.later(30 * SECOND_US)
+    assert mail.taken == []
+    [log] = office.letters(rented)
+    assert (log.letter.state, log.letter.reason) == ("withdrawn", "no_longer_true")
 
 
 def test_a_reminder_that_is_sent_too_late_is_not_sent(office, mail, rented):
     office.expiring(rented)
     office.later(3 * HOUR_US)
     assert mail.taken == []
-    assert office.letters(rented)[0].letter.reason == "too_late"
+    assert office.letters(rented)[0].letter.state == "withdrawn"
 
 
 def test_a_reminder_goes_by_the_channel_that_was_chosen_for_it(office, mail, sms, rented):

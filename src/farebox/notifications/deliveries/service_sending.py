@@ -61,6 +61,9 @@ def settle(tx: Tx, standard: Terms) -> int:
         values = {"locale": terms.locale, "zone": terms.zone}
         tx.run(table.update().where(table.c.id == row.id).values(values))
         letter = store.letter_of(row)
+        if _is_over(tx, letter):
+            _end(tx, letter, "withdrawn", "no_longer_true")
+            continue
         try:
             written = write(letter.kind, "inbox", letter.facts, terms, tx.now_us)
         except Exception:  # noqa: BLE001 - one that cannot be written must not keep the others
@@ -164,6 +167,12 @@ def _standing(tx: Tx, letter: Letter, channels: Collection[Channel]) -> Standing
         until_at=letter.until_at,
         quiet_until=chosen.quiet_until,
     )
+
+
+def _is_over(tx: Tx, letter: Letter) -> bool:
+    """Tell whether a new letter is not even worth a place in the inbox."""
+    too_late = letter.until_at is not None and tx.now_us >= letter.until_at
+    return too_late or _is_void(tx, letter.facts)
 
 
 def _is_void(tx: Tx, facts: Facts) -> bool:

@@ -1,7 +1,7 @@
 """The sending worker: settles new letters, and sends what is due, a few at a time."""
 
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from hashlib import sha256
 from typing import Final, Literal
 
@@ -24,6 +24,7 @@ from farebox.notifications.letters.service import write
 from farebox.storage import Database
 
 AT_ONCE: Final = 4
+PATIENCE_S: Final = 1.0
 _PDF: Final = "application/pdf"
 _log: Final = structlog.get_logger("farebox.letters")
 
@@ -67,7 +68,9 @@ class Letters:
             busy = set(self._busy)
         free = self._at_once - len(busy)
         if free <= 0:
-            return settled
+            # This thread has nothing else to do, and the next letter goes as soon as one has gone.
+            wait(set(self._under_way), timeout=PATIENCE_S, return_when=FIRST_COMPLETED)
+            return 1
         found = self._database.run(lambda tx: claim(tx, self._channels, most=free, busy=busy))
         for each in found:
             if each is None:

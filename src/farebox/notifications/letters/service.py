@@ -36,6 +36,8 @@ _ENVIRONMENT: Final = jinja2.Environment(
 _PAGE: Final = "page.html"
 _GAPS: Final = re.compile(r"\n{3,}")
 """What is left of parts of a template that said nothing."""
+_SPACES: Final = re.compile("[^\\S\N{NO-BREAK SPACE}]+")
+"""What may end a line, and would then end a subject."""
 
 
 class Template(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +62,9 @@ def write(kind: LetterKind, form: Form, facts: Facts, terms: Terms, now: int) ->
     language = formats.language_of(terms.locale)
     template = _ENVIRONMENT.get_template(f"{language}/{kind}.txt")
     known = _words(facts, terms, language, now)
-    subject = " ".join(_block(template, "subject", known).split())
+    subject = _SPACES.sub(" ", _block(template, "subject", known)).strip()
     if form == "sms":
+        # Also no-break spaces become plain ones, which every phone and every alphabet has.
         return Written(subject=subject, text=" ".join(_block(template, "short", known).split()))
     text = _GAPS.sub("\n\n", _block(template, "text", known)).strip()
     if form == "inbox":
