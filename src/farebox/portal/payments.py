@@ -55,7 +55,7 @@ async def show(
         lines=lines,
         sandbox=any(one["name"] == SANDBOX for one in gateways["items"]),
         asked=asked,
-        typed=typed or _typed(wallet, automatic, currency),
+        typed={**_typed(wallet, automatic, currency), **(typed or {})},
     )
 
 

@@ -39,6 +39,7 @@ def shown(
         status=422 if errors and status == 200 else status,  # noqa: PLR2004 - the usual answer
         number=partial(number, page),
         day=partial(day, page),
+        date=partial(date, page),
         percent=partial(percent, page),
         errors=errors or {},
         decimal_money=partial(decimal_money, page),
@@ -71,6 +72,11 @@ def day(page: Page, at: str | int) -> str:
     """Write the day of an instant."""
     at_us = parse_time(at) if isinstance(at, str) else at
     return formats.day(at_us, page.zone, page.language)
+
+
+def date(page: Page, at: int) -> str:
+    """Write the day of an instant shortly, for tables: `20.11.2026`, `20 Nov 2026`."""
+    return formats.short(at, page.zone, page.language).rpartition(" ")[0].rstrip(",")
 
 
 async def all_of(page: Page, path: str, **query: object) -> list[Any]:
