@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 
 from farebox.access.catalog.model import ProductEntitlement
@@ -24,6 +25,7 @@ from farebox.wiring.settings import as_environment, load_settings
 from farebox.wiring.transports import Transports, make_queues
 from farebox.workers.relay import Relay
 from tests.support.aws import AwsServer, bodies, show_again
+from tests.support.letters import Office
 from tests.support.nats import NatsServer
 from tests.support.receiver import Receiver
 from tests.support.services import ADA, run
@@ -219,6 +221,61 @@ def test_what_our_billing_tells_comes_in_by_nats_and_our_own_events_do_not(
     finally:
         billing.close()
         server.close()
+
+
+def low(number: int) -> Event:
+    """Return what billing tells of a wallet that runs low."""
+    data = {"customerId": "con_1", "currency": "RUB", "level": 10, "available": 5}
+    return msgspec.structs.replace(paid(number), type="wallet.low", data=data)
+
+
+def test_what_anybody_tells_comes_to_letters_by_the_queue_send_notify(
+    notifications: Database, clock: Any
+) -> None:
+    office = Office(notifications, clock, {})
+    server = NatsServer()
+    ways = [NatsConnection(NatsTerms(url=server.url)) for _ in range(2)]
+    made = Transports(load_settings({"FAREBOX_NATS_URL": server.url}), notifications, office.inbox)
+    try:
+        told = {"consumerId": "con_1", "name": "Ann", "owner": None, "metadata": {}}
+        NatsSender(ways[0]).send([
+            msgspec.structs.replace(
+                paid(1), id="evt_a", source="/farebox/access", type="consumer.updated", data=told
+            )
+        ])  # fmt: skip
+        NatsSender(ways[1]).send([low(1)])
+        worker = named(made.receivers, "nats")
+        while worker.step():
+            pass
+        while office.inbox.step():
+            pass
+        office.work()
+        assert [one.letter.kind for one in office.letters("con_1")] == ["balance_low"]
+    finally:
+        for way in ways:
+            way.close()
+        made.close()
+        office.close()
+        server.close()
+
+
+def test_what_anybody_tells_comes_to_letters_by_sqs_too(
+    notifications: Database, aws_settings: dict[str, str], clock: Any
+) -> None:
+    office = Office(notifications, clock, {})
+    settings = load_settings(aws_settings)
+    make_queues(settings)
+    made = Transports(settings, notifications, office.inbox)
+    try:
+        worker = named(made.receivers, "sqs:SendNotify")
+        SnsSender(worker._aws, topic="events").send([low(1)])
+        assert worker.step() == 1
+        while office.inbox.step():
+            pass
+        assert [one.letter.kind for one in office.letters("con_1")] == ["balance_low"]
+    finally:
+        made.close()
+        office.close()
 
 
 def test_what_happens_reaches_a_webhook_by_relay_and_worker(

@@ -108,9 +108,10 @@ def is_sender(text: str) -> bool:
     """Tell whether a text can stand in a letter's `From`: an address, perhaps after a name."""
     name, address = parseaddr(text)
     try:
-        return bool(_address(address, name).domain)
+        found = _address(address, name)
     except ValueError:
         return False
+    return bool(found.username and found.domain)
 
 
 def _address(address: str, name: str) -> Address:
