@@ -151,7 +151,8 @@ def test_a_payment_that_comes_when_its_order_has_ended_goes_back(sides):
 
 def test_a_payment_that_waits_for_its_customer_is_called_off_when_the_time_is_over(sides):
     order = sides.complete(sides.cart(ONLINE), pay_by="gateway", gateway="manual")
-    sides.clock.move(30 * MINUTE)
+    # A transfer has three days.
+    sides.clock.move(3 * 24 * 60 * MINUTE)
     sides.settle()
     [payment] = run(sides.billing, payments_of, "order", order.id)
     assert (payment.state, sides.orders()[0].ended_by) == ("failed", "payment.failed")
