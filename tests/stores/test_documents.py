@@ -175,7 +175,7 @@ def test_the_pdf_carries_the_data_as_factur_x(billing):
 
 def test_the_pdf_with_data_tells_validators_that_it_is_archival(billing):
     pdf = pdf_of(billing, lived_in(billing, [a_line(10_000)]))
-    catalogue = pypdf.PdfReader(io.BytesIO(pdf)).trailer["/Root"]
+    catalogue: Any = pypdf.PdfReader(io.BytesIO(pdf)).trailer["/Root"]
     packet = catalogue["/Metadata"].get_object().get_data()
     # veraPDF and Adobe's toolkit refuse RDF that does not declare itself.
     assert b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">' in packet
