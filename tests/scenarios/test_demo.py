@@ -155,6 +155,29 @@ def test_premieres_are_found_priced_and_paid_from_a_balance(farebox):
     assert hour >= timedelta(hours=1)
 
 
+def test_whom_the_demo_names_may_sign_in_at_the_pages(farebox):
+    with running(farebox, "--quiet") as demo:
+        doors = re.findall(
+            r"(\S+/(?:store|portal)/)  \(sign in as (.+) or (\S+), password (\S+)\)", demo.text
+        )
+        seen = []
+        for address, others, last, password in doors:
+            for email in (*others.split(", "), last):
+                with httpx2.Client(trust_env=False, verify=False, timeout=20) as browser:
+                    sign_in = str(httpx2.URL(address).join("/store/sign-in"))
+                    token = re.search(
+                        r'name="_csrf_token" value="([^"]+)"', browser.get(sign_in).text
+                    )
+                    assert token is not None
+                    fields = {"_csrf_token": token[1], "email": email, "password": password}
+                    seen.append(browser.post(sign_in, data=fields).status_code)
+                    assert browser.get(address).status_code == 200
+                    assert "farebox_session" in browser.cookies
+
+    assert len(doors) == 2
+    assert seen == [303] * 6
+
+
 def test_each_request_to_the_film_service_is_paid_from_the_account(farebox):
     with running(farebox, "--quiet") as demo:
         balance = demo.send(demo.line("the balance")).json()

@@ -1,5 +1,7 @@
 """What the demo prints: what to open, and lines to copy that show what Farebox does."""
 
+from collections.abc import Sequence
+
 import msgspec
 from rich.console import Console
 from rich.text import Text
@@ -8,6 +10,7 @@ from farebox.contracts.accounts import MOD_PATH, PAST_PATH, TOT_PATH
 from farebox.contracts.decisions import DECIDE_PATH
 from farebox.demo.example import CREDENTIAL, FAMILY, FILMS_OF_THE_FAMILY, PRODUCT, Example
 from farebox.demo.films import PRICE_OF_DETAILS, PRICE_OF_PLAYING
+from farebox.demo.premieres import PASSWORD as OF_GUESTS
 from farebox.demo.premieres import Premieres
 from farebox.demo.subscribers import PASSWORD, Subscribers
 
@@ -118,6 +121,7 @@ def tell(
     for what, where in (
         ("API, to try out", f"{places.farebox}/docs"),
         ("film service", f"{films}  (enter {CREDENTIAL} as the credential)"),
+        ("premiere store", f"{places.farebox}/store/  (sign in as {_guests(premieres)})"),
         ("subscribers", f"{places.farebox}/portal/  (sign in as {_who(subscribers)})"),
         ("figures", f"{places.farebox}/metrics"),
         ("admin key", places.admin_key),
@@ -142,9 +146,16 @@ def tell(
     _say(console, "Ctrl-C stops everything; the next start goes on where this one was.\n", "dim")
 
 
+def _guests(premieres: Premieres) -> str:
+    return _sign_in([f"{name.lower()}@example.org" for name in premieres.people], OF_GUESTS)
+
+
 def _who(subscribers: Subscribers) -> str:
-    emails = [person.email for person in subscribers.people.values()]
-    return f"{', '.join(emails[:-1])} or {emails[-1]}, password {PASSWORD}"
+    return _sign_in([person.email for person in subscribers.people.values()], PASSWORD)
+
+
+def _sign_in(emails: Sequence[str], password: str) -> str:
+    return f"{', '.join(emails[:-1])} or {emails[-1]}, password {password}"
 
 
 def _tell_one(console: Console, title: str, steps: list[tuple[str, str]]) -> None:
