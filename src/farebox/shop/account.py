@@ -3,6 +3,7 @@
 import csv
 import io
 from typing import Any, Final
+from urllib.parse import quote
 
 from litestar import Response, get, post
 
@@ -59,7 +60,7 @@ async def _form(page: Page, wallet: Json) -> top_ups.TopUpForm:
     return await top_ups.form_for(
         page,
         wallet["currency"],
-        action="/store/account/top-up" + (f"?next={after}" if after else ""),
+        action="/store/account/top-up" + (f"?next={quote(after)}" if after else ""),
         missing=missing if missing > 0 else None,
         wallet=wallet,
         presets=top_ups.PRESETS,

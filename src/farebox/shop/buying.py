@@ -15,7 +15,6 @@ from farebox.shop.views import Json
 from farebox.web.api import Problem
 from farebox.web.pages import Page
 
-OPEN: Final = frozenset({"created"})
 _TICK_S: Final = 0.1
 _PATIENCE_S: Final = 2.0
 
@@ -62,18 +61,22 @@ def _purchase(order: Json, line: Json) -> dict[str, Any]:
     return {name: value for name, value in wish.items() if value is not None}
 
 
-async def settled(page: Page, order_id: str) -> Json:
-    """Return an order once it is paid and granted, or ended; after 2 s as it is then."""
+async def settled(page: Page, order_id: str, *, filled: bool = False) -> Json:
+    """Return an order once it is paid and granted, or ended; after 2 s as it is then.
+
+    One that is bought at once is awaited too when its money has been `filled` in.
+    """
     order: Json = await page.get(f"/v1/orders/{order_id}")
     with anyio.move_on_after(_PATIENCE_S):
-        while is_under_way(order):
+        while is_under_way(order, filled=filled):
             await anyio.sleep(_TICK_S)
             order = await page.get(f"/v1/orders/{order_id}")
     return order
 
 
-def is_under_way(order: Json) -> bool:
+def is_under_way(order: Json, *, filled: bool = False) -> bool:
     """Tell whether the services still work on an order."""
-    return order["state"] == "created" or (
+    working = {"created", "awaiting_funds"} if filled else {"created"}
+    return order["state"] in working or (
         order["state"] == "paid" and any(line["state"] == "pinned" for line in order["lines"])
     )

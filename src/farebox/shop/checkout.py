@@ -230,8 +230,8 @@ async def _at_once(
         await page.post(f"/v1/orders/{order['id']}/cancel")
         return await _confirm(page, cart["id"], status=422, form=form)
     if made["state"] == "filled":
-        await settled(page, order["id"])
-    return top_ups.go_on(page, made, f"/store/orders/{order['id']}/done")
+        await settled(page, order["id"], filled=True)
+    return top_ups.go_on(page, made, f"/store/orders/{order['id']}/done?at_once=yes")
 
 
 async def _keep(page: Page, cart: Json) -> None:

@@ -29,13 +29,21 @@ async def show_done(request: AnyRequest, order: FromPath[str]) -> Response[Any]:
     """Tell how a purchase ended; while the services work on it, the page asks again."""
     page = await own_page(request)
     found = await page.get(f"/v1/orders/{order}")
-    if found["state"] == "awaiting_funds":
+    filled = request.query_params.get("at_once") == "yes" and await _is_filled(page, found)
+    if found["state"] == "awaiting_funds" and not filled:
         return page.go(f"/store/orders/{order}")
-    waiting = is_under_way(found)
+    waiting = is_under_way(found, filled=filled)
     if waiting:
         # Whoever closed the page at the wrong moment goes on where they were; a repeat is harmless.
         await begin(page, found)
     return shown(page, "store/done.html", order=found, waiting=waiting)
+
+
+async def _is_filled(page: Page, order: Json) -> bool:
+    """Tell whether the balance has what an order waits for."""
+    path = f"/v1/customers/{page.own.consumer}/wallets/{order['currency']}"
+    wallet = await page.get(path)
+    return bool(wallet["available"] >= order["total"])
 
 
 @get("/store/orders/{order:str}")

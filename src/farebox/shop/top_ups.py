@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 import anyio
 import msgspec
@@ -129,7 +130,7 @@ def go_on(page: Page, top_up: Json, after: str) -> Response[Any]:
         return page.go(after, "topped_up")
     if top_up["action_url"]:
         return page.go(top_up["action_url"])
-    return page.go(f"/store/top-ups/{top_up['id']}?next={after}")
+    return page.go(f"/store/top-ups/{top_up['id']}?next={quote(after)}")
 
 
 @get("/store/top-ups/{top_up:str}")
