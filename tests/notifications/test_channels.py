@@ -4,6 +4,7 @@ import pytest
 
 from farebox.notifications.deliveries.model import LetterUnderWay
 from farebox.notifications.deliveries.service import resend
+from farebox.notifications.flows.forget_letters import LetterRetention
 from farebox.notifications.preferences.model import LetterNeeded, Quiet
 from tests.support.letters import HOUR_US, MailServer, plain, text_of
 from tests.support.services import ADA, run
@@ -239,3 +240,18 @@ def test_support_sends_a_letter_again_in_its_own_language_and_zone(office, mail)
     assert (again["Subject"], text_of(again)) == (first["Subject"], text_of(first))
     assert again["Message-ID"] != first["Message-ID"]
     assert len(office.notices(boris)) == 1
+
+
+def test_letters_are_forgotten_so_many_days_after_they_have_ended(office, clock):
+    anna = office.anna()
+    office.bought(anna)
+    office.work()
+    office.bought(anna, "ord_2")  # still on its way
+    retention = LetterRetention(office.database, days=30)
+    clock.move(30 * 24 * HOUR_US)
+    assert retention.step() == 0
+    clock.move(1)
+    assert retention.step() == 1
+    [log] = office.letters()
+    assert log.letter.once == "ord_2"
+    assert office.notices(anna) == []
