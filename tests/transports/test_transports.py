@@ -237,7 +237,7 @@ def test_what_anybody_tells_comes_to_letters_by_the_queue_send_notify(
     ways = [NatsConnection(NatsTerms(url=server.url)) for _ in range(2)]
     made = Transports(load_settings({"FAREBOX_NATS_URL": server.url}), notifications, office.inbox)
     try:
-        told = {"consumerId": "con_1", "name": "Ann", "owner": None, "metadata": {}}
+        told: dict[str, Any] = {"consumerId": "con_1", "name": "Ann", "owner": None, "metadata": {}}
         NatsSender(ways[0]).send([
             msgspec.structs.replace(
                 paid(1), id="evt_a", source="/farebox/access", type="consumer.updated", data=told
