@@ -254,7 +254,7 @@ def raise_price(store):
     """Let P1 for 24 hours cost 500.00 before its discount from now on."""
     found = store.premieres.prices["P1", "online", 24]
     body = {"terms": {"charge": {"model": "flat", "amount": "500"}}}
-    store.call("POST", f"/v1/prices/{found}/versions", body)
+    store.call("PUT", f"/v1/prices/{found}", body)
 
 
 def test_17_a_price_that_rises_while_it_is_guaranteed_does_not_count(store, anna):
