@@ -18,7 +18,7 @@ PYTEST ?=
 
 # Debian packages that the tests, and the measurements, need beside the Python ones.
 # PostgreSQL and NATS are not among them: they come as Python packages.
-SYSTEM_PACKAGES := nginx hledger chromium npm
+SYSTEM_PACKAGES := nginx hledger chromium
 BENCH_SYSTEM_PACKAGES := wrk
 
 .PHONY: help venv system demo test check format lint types imports sizes bench lock clean
@@ -32,15 +32,10 @@ venv: ## make the environment in .venv, with the test tools in it
 system: ## have the Debian packages that the tests need
 	@tools/system_packages.sh $(SYSTEM_PACKAGES)
 
-# axe-core, by which the browser tests find what keeps people out of a page.
-AXE := tests/browser/node_modules/.package-lock.json
-$(AXE): tests/browser/package-lock.json
-	@npm ci --prefix tests/browser --silent --no-audit --no-fund
-
 demo: venv ## start Farebox on SQLite with a living example
 	@$(BIN)/farebox demo
 
-test: system venv $(AXE) lint types imports sizes ## run everything: format, lint, types, imports, sizes, tests
+test: system venv lint types imports sizes ## run everything: format, lint, types, imports, sizes, tests
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal $(PYTEST)
 
 check: venv lint types imports sizes ## run the quick part of it: all but the tests that need a database

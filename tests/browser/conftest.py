@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.browser.serving import Furnished, Served, a_copy, furnished
 from tests.browser.shopper import Shopper
 
-AXE = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+AXE = resources.files("axe_playwright_python") / "axe.min.js"
 LOCALES = {"Anna": "ru-RU", "Boris": "en-GB", "Vera": "ru-RU"}
 
 

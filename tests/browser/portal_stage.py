@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from pathlib import Path
+from importlib import resources
 from subprocess import DEVNULL, PIPE, Popen
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ from farebox.demo.subscribers import CURRENCY, PASSWORD, Subscribers, furnish
 from tests.support.commands import answers, environment_of, line_of, until
 
 ADMIN_KEY: Final = "the-admin-of-the-pages-0123456789-abcdef"
-AXE: Final = Path(__file__).parent / "node_modules" / "axe-core" / "axe.min.js"
+AXE: Final = resources.files("axe_playwright_python") / "axe.min.js"
 WIDE: Final = 1280
 NARROW: Final = 360
 _BY_AXE: Final = """async () => (await axe.run(document, {

@@ -64,7 +64,7 @@ class _Running:
     def __init__(self, app: Any) -> None:
         self._app = app
         # The client asks for it, as it would of the framework's own.
-        self.state = app._api.state  # noqa: SLF001 - of what is in front, in a test
+        self.state = app._api.state
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "lifespan":
