@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from farebox.web.sessions import COOKIE
-from tests.browser.serving import a_copy
+from tests.browser.serving import serving
 from tests.support.identity import mock_provider
 
 
@@ -18,19 +18,21 @@ def provider():
 
 
 @pytest.fixture
-def store(example, tmp_path, provider):
+def home(tmp_path, provider):
+    """Serve an empty Farebox at the real time, in which the provider's tokens live."""
     issuers = [{"issuer": provider, "audience": "farebox-pages", "create_consumers": True}]
-    with a_copy(
-        example, tmp_path / "data",
+    with serving(
+        tmp_path / "data", back_us=0,
         FAREBOX_ISSUERS=json.dumps(issuers), FAREBOX_SIGN_IN_ISSUER=provider,
         FAREBOX_SIGN_IN_CLIENT="farebox-pages", FAREBOX_SIGN_IN_NAME="Example ID",
+        FAREBOX_SIGN_IN_SECRET="the provider wants one",
     ) as made:  # fmt: skip
         yield made
 
 
 @pytest.fixture
-def browser(store):
-    with httpx2.Client(base_url=store.url, trust_env=False, timeout=20) as client:
+def browser(home):
+    with httpx2.Client(base_url=home, trust_env=False, timeout=20) as client:
         yield client
 
 
@@ -65,9 +67,9 @@ def test_somebody_signs_in_at_the_provider_and_comes_back_where_they_were(browse
     assert browser.get("/store/settings").status_code == 200
 
 
-def test_another_browser_cannot_use_the_answer(browser, store):
+def test_another_browser_cannot_use_the_answer(browser, home):
     address = agree(begin(browser))
-    with httpx2.Client(base_url=store.url, trust_env=False) as stranger:
+    with httpx2.Client(base_url=home, trust_env=False) as stranger:
         answer = back(stranger, address)
         assert answer.headers["location"] == "/store/sign-in?said=provider_failed"
         assert COOKIE not in stranger.cookies
