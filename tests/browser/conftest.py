@@ -24,8 +24,9 @@ def chromium_path() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium(chromium_path: str) -> Iterator[Browser]:
+    """Return a browser for a file of tests: while it runs, nothing else can run an event loop."""
     with sync_playwright() as playwright:
         made = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
         yield made
