@@ -33,7 +33,7 @@ from tests.api.conftest import (
     services_over,
     tell_billing,
 )
-from tests.support.engines import BILLING, Engine
+from tests.support.engines import BILLING, NOTIFICATIONS, Engine
 from tests.support.order_desk import OrderDesk
 
 APP = app_over_nothing()
@@ -61,7 +61,7 @@ class Stage(NamedTuple):
 class Furnished(NamedTuple):
     """What every test begins with a copy of."""
 
-    urls: tuple[str, str]
+    urls: tuple[str, str, str]
     headers: Headers
     scene: dict[str, str]
 
@@ -75,15 +75,17 @@ def opened(engine: Engine, *urls: str) -> Iterator[Services]:
     clock = ManualClock()
     database = engine.open(urls[0], clock)
     billing = engine.open(urls[1], clock, "billing")
-    with services_over(database, clock, billing) as services:
+    letters = engine.open(urls[2], clock, "notifications")
+    with services_over(database, clock, billing, letters) as services:
         yield services
+    letters.close()
     billing.close()
     database.close()
 
 
 def furnish(engine: Engine, app: App) -> Furnished:
     """Make the databases with one of everything once; it takes a second."""
-    urls = engine.migrated(), engine.migrated(BILLING)
+    urls = engine.migrated(), engine.migrated(BILLING), engine.migrated(NOTIFICATIONS)
     with opened(engine, *urls) as services:
         # Not the app of the tests: Schemathesis keeps the lifespan of its own.
         app.state.services = services

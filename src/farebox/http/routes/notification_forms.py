@@ -1,6 +1,6 @@
 """What the routes of notifications are told, and what they answer."""
 
-from typing import Annotated
+from typing import Annotated, get_args
 
 from msgspec import Meta, field
 
@@ -23,6 +23,11 @@ Language = Annotated[str, Meta(pattern=r"^(ru|en)$")]
 Zone = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")]
 Phone = Annotated[str, Meta(pattern=PHONE)]
 
+Choices = Annotated[
+    dict[LetterKind, Choice],
+    Meta(extra_json_schema={"propertyNames": {"enum": list(get_args(LetterKind))}}),
+]
+
 
 class QuietHours(Body, frozen=True):
     """Hours of the day in one's own zone in which nothing rings; over midnight, if they must."""
@@ -39,7 +44,7 @@ class Preferences(Body, frozen=True):
     """
 
     channel: Channel | None = None
-    letters: dict[LetterKind, Choice] = field(default_factory=dict)
+    letters: Choices = field(default_factory=dict)
     quiet_hours: QuietHours | None = None
     locale: Language | None = None
     zone: Zone | None = None

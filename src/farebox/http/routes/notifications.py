@@ -237,24 +237,10 @@ def resend_letter(letter: FromPath[str], command: NamedDependency[Command]) -> L
 
 
 def _whose(desk: Desk, consumer: str | None) -> str:
-    """Return whose inbox is meant: a consumer's own, or the one that an operator names."""
-    if desk.principal.kind == "consumer":
+    """Return whose inbox is meant: a consumer's own, or the one that an operator names.
+
+    An operator who names nobody is told of their own, which is empty.
+    """
+    if desk.principal.kind == "consumer" or consumer is None:
         return desk.principal.id
-    if consumer is None:
-        raise RecipientUnknown("say whose inbox is meant: ?consumer=")
     return consumer
-
-
-HANDLERS = (
-    read_preference,
-    set_preference,
-    list_templates,
-    list_notices,
-    count_notices,
-    mark_all_read,
-    mark_read,
-    list_letters,
-    read_letter,
-    preview_letter,
-    resend_letter,
-)
