@@ -305,11 +305,13 @@ def test_a_quote_says_what_it_comes_to_step_by_step(taxed):
         "inclusive": False,
         "lines": [
             {
-                "price": calls["id"], "version": 1, "list_amount": 1235, "promotion": None, "amount": 1235, "discount": 124,
+                "price": calls["id"], "version": 1, "list_amount": 1235, "promotion": None,
+                "amount": 1235, "discount": 124,
                 "net": 1111, "tax": 222, "gross": 1333,
             },
             {
-                "price": pro["id"], "version": 1, "list_amount": 999, "promotion": None, "amount": 999, "discount": 100,
+                "price": pro["id"], "version": 1, "list_amount": 999, "promotion": None,
+                "amount": 999, "discount": 100,
                 "net": 899, "tax": 180, "gross": 1079,
             },
         ],
