@@ -244,3 +244,18 @@ def _whose(desk: Desk, consumer: str | None) -> str:
     if desk.principal.kind == "consumer" or consumer is None:
         return desk.principal.id
     return consumer
+
+
+HANDLERS = (
+    read_preference,
+    set_preference,
+    list_templates,
+    list_notices,
+    count_notices,
+    mark_all_read,
+    mark_read,
+    list_letters,
+    read_letter,
+    preview_letter,
+    resend_letter,
+)
