@@ -105,7 +105,7 @@ def test_somebody_unknown_is_not_there(admin):
     path = "/v1/notification-preferences/con_nobody"
     assert refused(admin.call("GET", path)) == (404, "recipient_unknown")
     assert refused(admin.call("PUT", path, json={})) == (404, "recipient_unknown")
-    assert refused(admin.call("GET", "/v1/notices")) == (404, "recipient_unknown")
+    assert admin.get("/v1/notices")["items"] == []
     assert refused(admin.call("GET", "/v1/deliveries/ltr_none")) == (404, "letter_unknown")
 
 

@@ -225,6 +225,7 @@ def place(case: Any, scene: dict[str, str]) -> None:
     case.path_parameters = {
         name: scene.get(name, value) for name, value in case.path_parameters.items()
     }
+    case.query = {name: scene.get(name, value) for name, value in case.query.items()}
     if isinstance(case.body, dict):
         body = {name: scene.get(name, value) for name, value in whole(case.body).items()}
         if body.get("credential") and "consumer" in body:

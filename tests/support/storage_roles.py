@@ -20,25 +20,14 @@ def _opened(url: str) -> Iterator[Database]:
         database.close()
 
 
-def write_until_told(link: Link, url: str, writer: str) -> None:
-    """Write rows one after the other, without a pause, until the other side hangs up or speaks."""
+def ask_for_the_turn(link: Link, url: str) -> None:
+    """Open the file, and when told to ask for the turn; write a row when it comes."""
     with _opened(url) as database:
-        link._end.setblocking(False)
-        row = sa.text("INSERT INTO turn (writer) VALUES (:writer)")
-        written = 0
-        while True:
-            with database.write() as tx:
-                tx.run(row, {"writer": writer})
-            written += 1
-            if written == 1:
-                link.say("writing")
-            try:
-                link._end.recv(1)
-            except BlockingIOError:
-                continue
-            break
-        link._end.setblocking(True)
-        link.say(written)
+        link.say("ready")
+        link.hear()
+        with database.write() as tx:
+            tx.run(sa.text("INSERT INTO turn (writer) VALUES ('patient')"))
+        link.say("written")
 
 
 def bring_up_to_date(link: Link, url: str) -> None:

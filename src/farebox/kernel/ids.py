@@ -51,13 +51,37 @@ class Mint:
         return ((last >> 12) << 22) | (self._node << 12) | (last & 0xFFF)
 
 
+class Names:
+    """Draw the numbers of record ids for one process: strictly increasing, hard to guess."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = 0
+
+    def next(self) -> int:
+        """Return a number of 108 bits, larger than every one before: milliseconds, then chance.
+
+        Within a millisecond the next one lies a random step of up to 48 bits above the last, so
+        that 32,768 find room in it; those after them run on into the next.
+        """
+        drawn = (time.time_ns() // 1_000_000 << 64) | secrets.randbits(63)
+        step = 1 + secrets.randbits(48)
+        with self._lock:
+            if drawn >> 64 <= self._last >> 64:
+                drawn = self._last + step
+            self._last = drawn
+        return drawn
+
+
 _mint = Mint()
+_names = Names()
 
 
 def _remint() -> None:
     """Give a forked child its own node bits: two processes must not share a mint."""
-    global _mint  # noqa: PLW0603 - the one process-wide mint is replaced once, right after a fork
+    global _mint, _names  # noqa: PLW0603 - the process-wide two are replaced once, after a fork
     _mint = Mint()
+    _names = Names()
 
 
 os.register_at_fork(after_in_child=_remint)
@@ -83,5 +107,8 @@ def parse(prefix: Prefix, text: str) -> int | None:
 
 
 def record_id(prefix: str) -> str:
-    """Return a new record id: the prefix, time in milliseconds and 64 random bits in hex."""
-    return f"{prefix}_{time.time_ns() // 1_000_000:011x}{secrets.randbits(64):016x}"
+    """Return a new record id: the prefix, time in milliseconds and 63 bits drawn at random.
+
+    A process's ids increase strictly, so that what is listed by id is listed as it came to be.
+    """
+    return f"{prefix}_{_names.next():027x}"
