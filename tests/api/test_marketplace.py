@@ -3,6 +3,7 @@
 import pytest
 
 from farebox.access.flows.handlers import BILLING
+from tests.api.conftest import Api, bearer
 from tests.support.order_desk import OrderDesk
 
 ONLINE = {"code": "online", "kind": "online_rental", "periods": [24, 48]}
@@ -151,6 +152,22 @@ def test_an_item_is_bought_watched_moved_and_given_back(premiere, ada, billing, 
         "item": "mauser", "offer": "online", "period_hours": 24,
     })  # fmt: skip
     assert code_of(answer) == (409, "already_entitled")
+
+
+def test_a_second_device_of_a_consumer_has_to_take_over(premiere, admin, ada, client, billing):
+    who, tv = ada
+    key = admin.post(f"/v1/consumers/{who}/keys", {})
+    phone = Api(client, bearer(key["key"]))
+    path = f"/v1/rentals/{buy(tv, billing)['rental']}"
+    assert tv.post(f"{path}/play")["device"] != key["id"]
+    before = tv.get(path)
+    assert code_of(phone.call("POST", f"{path}/play")) == (409, "playing_elsewhere")
+    assert tv.get(path) == before
+    taken = phone.post(f"{path}/play", {"take_over": True})
+    assert taken == {**before, "device": key["id"]}
+    assert phone.post(f"{path}/play") == taken
+    assert code_of(tv.call("POST", f"{path}/play")) == (409, "playing_elsewhere")
+    assert admin.post(f"{path}/play") == taken, "an operator is no device"
 
 
 def test_a_purchase_is_begun_once_under_its_key_and_its_id(premiere, ada, billing):

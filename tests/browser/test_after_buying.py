@@ -210,3 +210,22 @@ def test_the_film_comes_in_ranges_to_its_session_while_the_rental_stands(store, 
     assert asked.get(fresh).status == 200
     store.at("2026-11-21T12:30")
     assert asked.get(fresh, headers={"Range": "bytes=0-99"}).status == 403, "the term is over"
+
+
+def test_a_film_is_watched_on_one_device_at_a_time(store, anna, visitor):
+    anna.buy("P1")
+    anna.open("/store/premieres/mine")
+    anna.page.get_by_role("link", name=re.compile("^Смотреть")).click()
+    anna.page.click("main form button")
+    film = store.url + film_of(anna)
+    phone = visitor("Anna")
+    phone.open(anna.page.url.removeprefix(store.url))
+    phone.see("Последний раз смотрели на другом устройстве")
+    assert phone.page.locator("video").count() == 0
+    assert anna.context.request.get(film).status == 200, "looking takes nothing over"
+    phone.page.get_by_role("button", name="Смотреть здесь").click()
+    there = store.url + film_of(phone)
+    assert phone.context.request.get(there).status == 200
+    assert anna.context.request.get(film).status == 403, "it stops on the first"
+    anna.page.reload()
+    anna.see("Смотреть здесь")

@@ -1,10 +1,13 @@
 """Rentals: when they may be played, how they are seen, what may still be changed."""
 
+from functools import partial
+
 import msgspec
 import pytest
 
 from farebox.access.rentals.model import (
     FinishClockUnconfirmed,
+    PlayingElsewhere,
     Rental,
     RentalNotStarted,
     RentalOver,
@@ -129,6 +132,29 @@ def test_what_may_still_be_changed_and_what_comes_of_it():
 
 def test_playing_again_changes_nothing():
     assert played(PLAYED, NOW + 30 * H, confirmed=True) is PLAYED
+
+
+# Each line: the device that played last, who plays now, whether they take over, who plays then.
+DEVICES = {
+    "the same device": ("key_tv", "key_tv", False, "key_tv"),
+    "another device": ("key_tv", "key_phone", False, PlayingElsewhere),
+    "another device takes over": ("key_tv", "key_phone", True, "key_phone"),
+    "the first device after an operator": (None, "key_tv", False, "key_tv"),
+    "an operator is no device": ("key_tv", None, False, "key_tv"),
+}
+
+
+@pytest.mark.parametrize(
+    ("before", "device", "take_over", "after"), DEVICES.values(), ids=DEVICES.keys()
+)
+def test_one_device_at_a_time(before, device, take_over, after):
+    one = msgspec.structs.replace(PLAYED, device=before)
+    play = partial(played, one, NOW + 30 * H, confirmed=False, device=device, take_over=take_over)
+    if after is PlayingElsewhere:
+        with pytest.raises(PlayingElsewhere):
+            play()
+    else:
+        assert play() == msgspec.structs.replace(PLAYED, device=after)
 
 
 def test_a_reminder_is_three_hours_before_the_end_or_a_quarter_of_a_short_period():

@@ -146,6 +146,7 @@ STATUS: Final[Mapping[str, int]] = {
     "finish_clock_unconfirmed": 409,
     "rental_not_started": 409,
     "rental_started": 409,
+    "playing_elsewhere": 409,
     "rental_over": 409,
     "purchase_pending": 409,
     "purchase_taken": 409,

@@ -27,7 +27,9 @@ from farebox.web.sessions import Visitor
 _LIFE_S: Final = 4 * 3_600
 _FILM: Final = "premiere.webm"
 _KIND: Final = "video/webm"
-_NOT_PLAYED: Final = frozenset({"rental_not_started", "rental_over", "finish_clock_unconfirmed"})
+_NOT_PLAYED: Final = frozenset(
+    {"rental_not_started", "rental_over", "finish_clock_unconfirmed", "playing_elsewhere"}
+)
 
 
 @get("/store/watch/{rental:str}")
@@ -43,7 +45,7 @@ async def _player(
 ) -> Response[Any]:
     one = await rented(page, rental)
     film = None
-    if one.rental["state"] == "playing":
+    if one.rental["state"] == "playing" and one.rental["device"] == page.own.key_id:
         film = _address(page, page.own, rental, parse_time(one.rental["ends_at"]) // SECOND_US)
     return shown(page, "store/watch.html", status=status, one=one, film=film, why=why)
 
@@ -51,10 +53,11 @@ async def _player(
 @post("/store/watch/{rental:str}", status_code=303)
 @explained
 async def play(request: AnyRequest, rental: FromPath[str]) -> Response[Any]:
-    """Note the first play; a rental of two clocks starts its second one if that was ticked."""
+    """Note the play; a rental of two clocks starts its second one if that was ticked."""
     page = await own_page(request)
     form = await request.form()
-    body = {"start_finish_clock": form.get("start_finish_clock") == "yes"}
+    ticks = ("start_finish_clock", "take_over")
+    body = {tick: form.get(tick) == "yes" for tick in ticks}
     try:
         await page.post(f"/v1/rentals/{rental}/play", body)
     except Problem as problem:
@@ -82,7 +85,8 @@ async def send_film(
     found = await page.find(f"/v1/rentals/{rental}")
     if found is None:
         raise HTTPException(status_code=404)
-    if page.now_us >= ends * SECOND_US or found["state"] != "playing":
+    here = found["state"] == "playing" and found["device"] == page.visitor.key_id
+    if page.now_us >= ends * SECOND_US or not here:
         raise HTTPException(status_code=403)
     return partial_of(request, _film(), _KIND)
 

@@ -15,7 +15,8 @@ class Rental(msgspec.Struct, frozen=True, kw_only=True):
 
     It has to be played from `starts_at` on, before `period_hours` have passed. With two clocks it
     ends `finish_within_hours` after the first play, if that is earlier. `window_end` is an end
-    that nothing passes. `version` counts its ends from 1: another end is told of anew.
+    that nothing passes. `device` is the key with which it was played last: one device at a time.
+    `version` counts its ends from 1: another end is told of anew.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Rental(msgspec.Struct, frozen=True, kw_only=True):
     extended: int = 0
     revoked_at: int | None = None
     revoked_why: str | None = None
+    device: str | None = None
     version: int = 1
 
 
@@ -83,6 +85,12 @@ class FinishClockUnconfirmed(Refusal):
     """The first play starts the second clock; say that it may."""
 
     code: ClassVar[str] = "finish_clock_unconfirmed"
+
+
+class PlayingElsewhere(Refusal):
+    """The rental is played on another device; say that this one takes over."""
+
+    code: ClassVar[str] = "playing_elsewhere"
 
 
 class RentalWindow(Refusal):

@@ -14,6 +14,7 @@ import msgspec
 
 from farebox.access.rentals.model import (
     FinishClockUnconfirmed,
+    PlayingElsewhere,
     Rental,
     RentalNotStarted,
     RentalOver,
@@ -73,11 +74,19 @@ def seen(rental: Rental, now: int) -> Seen:
     )
 
 
-def played(rental: Rental, now: int, *, confirmed: bool) -> Rental:
-    """Return a rental that is played now; only its first play changes anything.
+def played(
+    rental: Rental,
+    now: int,
+    *,
+    confirmed: bool,
+    device: str | None = None,
+    take_over: bool = False,
+) -> Rental:
+    """Return a rental that is played now: its first play starts clocks, another device is noted.
 
-    Refuses `rental_not_started`, `rental_over`, and of two clocks a first play that is not
-    `confirmed` (`finish_clock_unconfirmed`).
+    Refuses `rental_not_started`, `rental_over`, of two clocks a first play that is not `confirmed`
+    (`finish_clock_unconfirmed`), and a second device that does not `take_over` from the first
+    (`playing_elsewhere`). Who plays without a key of their own, as operators do, is no device.
     """
     state = state_of(rental, now)
     if state == "scheduled":
@@ -85,10 +94,14 @@ def played(rental: Rental, now: int, *, confirmed: bool) -> Rental:
     if state in {"expired", "revoked"}:
         raise RentalOver
     if state == "playing":
-        return rental
+        if device in {None, rental.device}:
+            return rental
+        if rental.device is not None and not take_over:
+            raise PlayingElsewhere
+        return _changed(rental, device=device)
     if rental.finish_within_hours is not None and not confirmed:
         raise FinishClockUnconfirmed(finish_within_hours=rental.finish_within_hours)
-    return _changed(rental, first_played_at=now)
+    return _changed(rental, first_played_at=now, device=device)
 
 
 def moved(rental: Rental, starts_at: int, now: int) -> Rental:
@@ -137,7 +150,7 @@ def extended(rental: Rental, period_hours: int, now: int, *, beyond: bool = Fals
     )
 
 
-def _changed(rental: Rental, **facts: int | None) -> Rental:
+def _changed(rental: Rental, **facts: int | str | None) -> Rental:
     """Return a rental with other facts; another end makes another version."""
     new = msgspec.structs.replace(rental, **facts)
     if ends_at(new) == ends_at(rental):

@@ -75,17 +75,33 @@ def list_rentals(
 
 
 def play_rental(
-    tx: Tx, actor: Actor, rental_id: str, *, consumer: str | None = None, confirmed: bool = False
+    tx: Tx,
+    actor: Actor,
+    rental_id: str,
+    *,
+    consumer: str | None = None,
+    device: str | None = None,
+    confirmed: bool = False,
+    take_over: bool = False,
 ) -> Seen:
     """Play a rental; the first play starts the second clock, if it has one and that is confirmed.
 
-    Refuses `rental_not_started`, `rental_over`, `finish_clock_unconfirmed`.
+    `device` is the key that the player shows. Another one has to say that it takes over, and is
+    written down; nobody is told of it, since no end changes.
+    Refuses `rental_not_started`, `rental_over`, `finish_clock_unconfirmed`, `playing_elsewhere`.
     """
 
     def change(rental: Rental) -> Rental:
-        return played(rental, tx.now_us, confirmed=confirmed)
+        return played(rental, tx.now_us, device=device, confirmed=confirmed, take_over=take_over)
 
-    return _change(tx, actor, "rental.played", _locked(tx, rental_id, consumer), change)
+    old = _locked(tx, rental_id, consumer)
+    if old.first_played_at is None:
+        return _change(tx, actor, "rental.played", old, change)
+    new = change(old)
+    if new != old:
+        _write(tx, new)
+        record(tx, actor, "rental.taken_over", new.id, before=old, after=new)
+    return seen(new, tx.now_us)
 
 
 def move_rental(

@@ -19,7 +19,7 @@ rental = _table(
     "rental", id=_TEXT, consumer=_TEXT, item=_TEXT, offer=_TEXT, order_id=_TEXT, entitlement=_TEXT,
     starts_at=_INT, period_hours=_INT, finish_within_hours=_INT, window_end=_INT,
     first_played_at=_INT, moved=_INT, extended=_INT, revoked_at=_INT, revoked_why=_TEXT,
-    version=_INT, created_at=_INT,
+    device=_TEXT, version=_INT, created_at=_INT,
 )  # fmt: skip
 reminder = _table(
     "rental_reminder", rental=_TEXT, kind=_TEXT, version=_INT, due_at=_INT, done_at=_INT, told=_INT,
@@ -44,6 +44,7 @@ def rental_of(row: sa.Row[Any]) -> Rental:
         extended=row.extended,
         revoked_at=row.revoked_at,
         revoked_why=row.revoked_why,
+        device=row.device,
         version=row.version,
         created_at=row.created_at,
     )

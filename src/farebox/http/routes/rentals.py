@@ -32,9 +32,14 @@ Hours = Annotated[int, Meta(ge=1, le=LONGEST_PERIOD_HOURS)]
 
 
 class PlayRental(Body, frozen=True):
-    """Whether the second clock of a rental of two may start with the first play."""
+    """What the first play, or a play on a second device, asks for.
+
+    `start_finish_clock`: the second clock of a rental of two may start. `take_over`: play goes on
+    here and ends on the device that played last.
+    """
 
     start_finish_clock: bool = False
+    take_over: bool = False
 
 
 class MoveRental(Body, frozen=True):
@@ -57,7 +62,10 @@ class ExtendRental(Body, frozen=True):
 
 
 class RentalView(View, frozen=True):
-    """A rental as it stands now. With two clocks `ends_at` comes nearer with the first play."""
+    """A rental as it stands now. With two clocks `ends_at` comes nearer with the first play.
+
+    `device` is the id of the key with which it was played last.
+    """
 
     id: str
     consumer: str
@@ -72,6 +80,7 @@ class RentalView(View, frozen=True):
     period_hours: int
     finish_within_hours: int | None
     first_played_at: Time | None
+    device: str | None
     moved: int
     extended: int
     revoked_at: Time | None
@@ -103,6 +112,7 @@ def show_rental(one: Seen) -> RentalView:
         period_hours=rental.period_hours,
         finish_within_hours=rental.finish_within_hours,
         first_played_at=show_end(rental.first_played_at),
+        device=rental.device,
         moved=rental.moved,
         extended=rental.extended,
         revoked_at=show_end(rental.revoked_at),
@@ -145,11 +155,22 @@ def play_rental(
     command: NamedDependency[Command],
     data: JSONBody[PlayRental | None] = None,
 ) -> RentalView:
-    """Play a rental; the first play of one with two clocks starts the second, if that is said."""
-    own, confirmed = own_of(command), data is not None and data.start_finish_clock
+    """Play a rental; the first play of one with two clocks starts the second, if that is said.
+
+    It is played on one device at a time: a consumer's second key has to take over from the first.
+    """
+    own, said = own_of(command), data or PlayRental()
 
     def work(tx: Tx) -> RentalView:
-        one = service.play_rental(tx, command.actor, rental, consumer=own, confirmed=confirmed)
+        one = service.play_rental(
+            tx,
+            command.actor,
+            rental,
+            consumer=own,
+            device=None if own is None else command.principal.key_id,
+            confirmed=said.start_finish_clock,
+            take_over=said.take_over,
+        )
         return show_rental(one)
 
     return command.answer(RentalView, work)
