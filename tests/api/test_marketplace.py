@@ -63,6 +63,9 @@ def test_an_owner_makes_publishes_changes_and_archives_an_item(seller, premiere)
     assert code_of(seller.call("PATCH", path, json={"kind": "x", "version": 2})) == (
         409, "item_changed",
     )  # fmt: skip
+    showing = {**HALL, "starts_at": "2030-01-01T16:00:00Z", "zone": "Europe/Moscow"}
+    [shown] = seller.patch(path, {"offers": [showing]})["offers"]
+    assert (shown["starts_at"], shown["zone"]) == ("2030-01-01T16:00:00Z", "Europe/Moscow")
     assert seller.post(f"{path}/withdraw")["state"] == "draft"
     assert seller.delete(path)["state"] == "archived"
     assert code_of(seller.call("POST", f"{path}/publish")) == (409, "item_archived")

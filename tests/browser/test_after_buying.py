@@ -229,3 +229,11 @@ def test_a_film_is_watched_on_one_device_at_a_time(store, anna, visitor):
     assert anna.context.request.get(film).status == 403, "it stops on the first"
     anna.page.reload()
     anna.see("Смотреть здесь")
+
+
+def test_a_showing_is_told_in_the_time_of_its_theatre(boris):
+    boris.open("/store/premieres/P1")
+    assert "19:00 (MSK)" in boris.read()
+    boris.add("P1")
+    boris.go_on("2026-11-22T10:00")
+    assert "10:00 (Asia/Vladivostok)" in boris.read()

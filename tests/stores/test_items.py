@@ -158,6 +158,9 @@ BAD_OFFERS = {
         code="a", kind="online_rental", periods=(1,), finish_within_hours=1
     ),
     "a rental with a showing": Offer(code="a", kind="online_rental", periods=(1,), starts_at=1),
+    "a rental in a zone": Offer(code="a", kind="online_rental", periods=(1,), zone="Europe/Moscow"),
+    "a zone without a showing": Offer(code="a", kind="theatre_ticket", zone="Europe/Moscow"),
+    "an unknown zone": Offer(code="a", kind="theatre_ticket", starts_at=1, zone="Moon/Base"),
     "a code with a slash": Offer(code="a/b", kind="purchase"),
     "held for no time": Offer(code="a", kind="purchase", hold_minutes=0),
     "less than no places": Offer(code="a", kind="purchase", capacity=-1),

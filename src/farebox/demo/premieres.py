@@ -19,6 +19,7 @@ PASSWORD: Final = "chance-for-everybody"  # noqa: S105 - of a demonstration, pri
 CURRENCY: Final = "RUB"
 OPENING: Final = datetime(2026, 11, 20, 9, tzinfo=UTC)
 SALE_DAYS: Final = 10
+ZONE: Final = "Europe/Moscow"
 HALL: Final = "hall"
 ONLINE: Final = "online"
 HOLD_MINUTES: Final = 30
@@ -230,6 +231,7 @@ def _stage(desk: _Desk, show: Show, seller: str, opening: datetime) -> None:
             "code": HALL,
             "kind": "theatre_ticket",
             "starts_at": begins.isoformat(),
+            "zone": ZONE,
             "hold_minutes": HOLD_MINUTES,
         }
         item = {

@@ -202,11 +202,14 @@ class Page:
         """Write an amount of the smallest unit."""
         return formats.money(minor, currency, self.language)
 
-    def moment(self, at: str | int) -> Markup:
-        """Write an instant (RFC 3339 or microseconds) in the visitor's zone, as a `<time>`."""
+    def moment(self, at: str | int, zone: str | None = None) -> Markup:
+        """Write an instant (RFC 3339 or microseconds), as a `<time>`: in the visitor's zone or this.
+
+        What happens at a place is told in the time of that place.
+        """
         at_us = parse_time(at) if isinstance(at, str) else at
         machine = datetime.fromtimestamp(at_us / 1_000_000, UTC).isoformat(timespec="seconds")
-        text = formats.when(at_us, self.zone, self.language)
+        text = formats.when(at_us, zone or self.zone, self.language)
         return Markup('<time datetime="{}">{}</time>').format(machine, text)
 
     def short(self, at: str | int) -> Markup:

@@ -49,7 +49,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
     A rental of one clock runs for its period from its start. One of two clocks has to be played
     within its period, and ends `finish_within_hours` after the first play. `starts_at` is when a
-    showing begins. `capacity` is how many can be sold or held at once (None: any number);
+    showing begins, `zone` the time zone of its place. `capacity` is how many can be sold or held at once (None: any number);
     `hold_minutes` how long a place stays in a cart. With `hard_stop` no rental outlives the item's
     window.
     """
@@ -60,6 +60,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     clocks: Clocks = 1
     finish_within_hours: int | None = None
     starts_at: int | None = None
+    zone: str | None = None
     capacity: int | None = None
     hold_minutes: int = HOLD_MINUTES
     hard_stop: bool = False

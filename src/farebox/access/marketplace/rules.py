@@ -35,6 +35,7 @@ from farebox.access.marketplace.model import (
 )
 from farebox.kernel.amounts import MAX_AMOUNT
 from farebox.kernel.clock import LAST_US
+from farebox.kernel.periods import zone_of
 from farebox.kernel.refusals import ValueRefused
 from farebox.platform.rules import checked_text
 
@@ -137,6 +138,10 @@ def _check_offer(offer: Offer) -> None:
         offer.kind == "theatre_ticket" and 0 <= offer.starts_at <= LAST_US
     ):
         raise OfferRefused("only a showing in the theatre has a start of its own")
+    if offer.zone is not None:
+        if offer.starts_at is None:
+            raise OfferRefused("only a showing with a start has a time zone")
+        zone_of(offer.zone)
 
 
 def _finish(offer: Offer) -> tuple[int, ...]:

@@ -31,10 +31,14 @@ Attributes = Annotated[
 ]
 Capacity = Annotated[int, Meta(ge=0, le=MAX_AMOUNT, description="Places; null is any number")]
 Hours = Annotated[int, Meta(ge=1, le=model.LONGEST_PERIOD_HOURS)]
+Zone = Annotated[str, Meta(min_length=1, max_length=64, description="Europe/Moscow")]
 
 
 class OfferTerms(Body, frozen=True):
-    """Terms that an item is sold on; a rental has periods in hours, and one clock or two."""
+    """Terms that an item is sold on; a rental has periods in hours, and one clock or two.
+
+    A showing in the theatre has a start, and the time zone of its place, in which pages tell it.
+    """
 
     code: Code
     kind: model.OfferKind
@@ -42,6 +46,7 @@ class OfferTerms(Body, frozen=True):
     clocks: model.Clocks = 1
     finish_within_hours: Hours | None = None
     starts_at: Time | None = None
+    zone: Zone | None = None
     capacity: Capacity | None = None
     hold_minutes: Annotated[int, Meta(ge=1, le=model.LONGEST_HOLD_MINUTES)] = model.HOLD_MINUTES
     hard_stop: bool = False
@@ -97,6 +102,7 @@ class OfferView(View, frozen=True):
     clocks: model.Clocks
     finish_within_hours: int | None
     starts_at: Time | None
+    zone: str | None
     capacity: int | None
     left: int | None
     free_at: Time | None

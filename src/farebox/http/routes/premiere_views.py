@@ -62,6 +62,7 @@ class OfferCard(View, frozen=True):
     code: str
     kind: OfferKind
     starts_at: Time | None
+    zone: str | None
     periods: list[PeriodCard]
     clocks: int
     finish_within_hours: int | None
@@ -217,6 +218,7 @@ def _offer(
         code=offer.code,
         kind=offer.kind,
         starts_at=show_end(offer.starts_at),
+        zone=offer.zone,
         periods=periods,
         clocks=offer.clocks,
         finish_within_hours=offer.finish_within_hours,
