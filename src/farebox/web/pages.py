@@ -203,7 +203,7 @@ class Page:
         return formats.money(minor, currency, self.language)
 
     def moment(self, at: str | int, zone: str | None = None) -> Markup:
-        """Write an instant (RFC 3339 or microseconds), as a `<time>`: in the visitor's zone or this.
+        """Write an instant (RFC 3339 or microseconds) in the visitor's zone or this, as `<time>`.
 
         What happens at a place is told in the time of that place.
         """

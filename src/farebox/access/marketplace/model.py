@@ -49,9 +49,9 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
 
     A rental of one clock runs for its period from its start. One of two clocks has to be played
     within its period, and ends `finish_within_hours` after the first play. `starts_at` is when a
-    showing begins, `zone` the time zone of its place. `capacity` is how many can be sold or held at once (None: any number);
-    `hold_minutes` how long a place stays in a cart. With `hard_stop` no rental outlives the item's
-    window.
+    showing begins, `zone` the time zone of its place. `capacity` is how many can be sold or held
+    at once (None: any number); `hold_minutes` how long a place stays in a cart. With `hard_stop`
+    no rental outlives the item's window.
     """
 
     code: str
