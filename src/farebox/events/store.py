@@ -1,5 +1,6 @@
 """The tables of events, and how rows become envelopes."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -7,85 +8,80 @@ import sqlalchemy as sa
 
 from farebox.events.model import SPEC_VERSION, Event, Position, Standing
 from farebox.kernel.clock import show_time
+from farebox.storage import table
 
 metadata = sa.MetaData()
-outbox = sa.Table(
+_table = partial(table, metadata)
+outbox = _table(
     "outbox",
-    metadata,
-    sa.Column("seq", sa.BigInteger),
-    sa.Column("txid", sa.BigInteger),
-    sa.Column("id", sa.Text),
-    sa.Column("source", sa.Text),
-    sa.Column("type", sa.Text),
-    sa.Column("subject", sa.Text),
-    sa.Column("subject_version", sa.BigInteger),
-    sa.Column("at", sa.BigInteger),
-    sa.Column("payload", sa.Text),
+    seq=sa.BigInteger,
+    txid=sa.BigInteger,
+    id=sa.Text,
+    source=sa.Text,
+    type=sa.Text,
+    subject=sa.Text,
+    subject_version=sa.BigInteger,
+    at=sa.BigInteger,
+    payload=sa.Text,
 )
-subject_version = sa.Table(
+subject_version = _table(
     "subject_version",
-    metadata,
-    sa.Column("subject", sa.Text),
-    sa.Column("version", sa.BigInteger),
+    subject=sa.Text,
+    version=sa.BigInteger,
 )
-inbox = sa.Table(
+inbox = _table(
     "inbox",
-    metadata,
-    sa.Column("seq", sa.BigInteger),
-    sa.Column("source", sa.Text),
-    sa.Column("id", sa.Text),
-    sa.Column("type", sa.Text),
-    sa.Column("subject", sa.Text),
-    sa.Column("subject_version", sa.BigInteger),
-    sa.Column("time", sa.Text),
-    sa.Column("payload", sa.Text),
-    sa.Column("received_at", sa.BigInteger),
-    sa.Column("state", sa.Text),
-    sa.Column("copies_only", sa.BigInteger),
-    sa.Column("tries", sa.BigInteger),
-    sa.Column("due_at", sa.BigInteger),
-    sa.Column("ended_at", sa.BigInteger),
-    sa.Column("error", sa.Text),
+    seq=sa.BigInteger,
+    source=sa.Text,
+    id=sa.Text,
+    type=sa.Text,
+    subject=sa.Text,
+    subject_version=sa.BigInteger,
+    time=sa.Text,
+    payload=sa.Text,
+    received_at=sa.BigInteger,
+    state=sa.Text,
+    copies_only=sa.BigInteger,
+    tries=sa.BigInteger,
+    due_at=sa.BigInteger,
+    ended_at=sa.BigInteger,
+    error=sa.Text,
 )
-inbox_subject = sa.Table(
+inbox_subject = _table(
     "inbox_subject",
-    metadata,
-    sa.Column("source", sa.Text),
-    sa.Column("subject", sa.Text),
-    sa.Column("version", sa.BigInteger),
-    sa.Column("seen", sa.BigInteger),
-    sa.Column("due_at", sa.BigInteger),
-    sa.Column("dead", sa.BigInteger),
-    sa.Column("head", sa.BigInteger),
+    source=sa.Text,
+    subject=sa.Text,
+    version=sa.BigInteger,
+    seen=sa.BigInteger,
+    due_at=sa.BigInteger,
+    dead=sa.BigInteger,
+    head=sa.BigInteger,
 )
-copy_version = sa.Table(
+copy_version = _table(
     "copy_version",
-    metadata,
-    sa.Column("copy", sa.Text),
-    sa.Column("source", sa.Text),
-    sa.Column("subject", sa.Text),
-    sa.Column("version", sa.BigInteger),
+    copy=sa.Text,
+    source=sa.Text,
+    subject=sa.Text,
+    version=sa.BigInteger,
 )
-log_position = sa.Table(
+log_position = _table(
     "log_position",
-    metadata,
-    sa.Column("kind", sa.Text),
-    sa.Column("name", sa.Text),
-    sa.Column("txid", sa.BigInteger),
-    sa.Column("seq", sa.BigInteger),
-    sa.Column("until_txid", sa.BigInteger),
-    sa.Column("until_seq", sa.BigInteger),
-    sa.Column("at", sa.BigInteger),
-    sa.Column("failures", sa.BigInteger),
-    sa.Column("due_at", sa.BigInteger),
-    sa.Column("error", sa.Text),
+    kind=sa.Text,
+    name=sa.Text,
+    txid=sa.BigInteger,
+    seq=sa.BigInteger,
+    until_txid=sa.BigInteger,
+    until_seq=sa.BigInteger,
+    at=sa.BigInteger,
+    failures=sa.BigInteger,
+    due_at=sa.BigInteger,
+    error=sa.Text,
 )
-lease = sa.Table(
+lease = _table(
     "lease",
-    metadata,
-    sa.Column("name", sa.Text),
-    sa.Column("holder", sa.Text),
-    sa.Column("until", sa.BigInteger),
+    name=sa.Text,
+    holder=sa.Text,
+    until=sa.BigInteger,
 )
 
 

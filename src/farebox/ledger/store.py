@@ -1,6 +1,7 @@
 """The ledger's tables, and how books are read from them and changes written to them."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -18,15 +19,10 @@ from farebox.ledger.accounts import (
 )
 from farebox.ledger.books import Books
 from farebox.ledger.model import FOREVER, AccountKind, GrantState, Kind, Outcome, Remembered
-from farebox.storage import Tx
+from farebox.storage import Tx, table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT, _BYTES = sa.BigInteger, sa.Text, sa.LargeBinary
 asset = _table("asset", number=_INT, code=_TEXT, scale=_INT)
 account = _table(

@@ -1,5 +1,6 @@
 """The platform's tables, and how rows become values."""
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -7,14 +8,10 @@ import sqlalchemy as sa
 
 from farebox.platform.model import AuditEntry, Credential, Operator, SigningKey
 from farebox.platform.rules import checked_roles
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT, _BYTES = sa.BigInteger, sa.Text, sa.LargeBinary
 operator = _table("operator", id=_TEXT, name=_TEXT, roles=_TEXT, state=_TEXT, created_at=_INT)
 credential = _table(

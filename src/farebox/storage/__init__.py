@@ -3,6 +3,7 @@
 from farebox.storage.database import Database, Problem, Tx, each_alone, problem_of
 from farebox.storage.migrations import MigrationRefused, migrate, pending
 from farebox.storage.opening import open_database, url_of_file
+from farebox.storage.tables import table
 
 __all__ = [
     "Database",
@@ -14,5 +15,6 @@ __all__ = [
     "open_database",
     "pending",
     "problem_of",
+    "table",
     "url_of_file",
 ]

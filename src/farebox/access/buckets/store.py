@@ -1,19 +1,16 @@
 """The tables of buckets, caps and service plans. Balances are the ledger's."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from farebox.access.buckets.model import Bucket, ServicePlan
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 bucket = _table(
     "bucket_record", id=_INT, product=_TEXT, holder_kind=_TEXT, holder=_TEXT, priority=_INT,

@@ -1,5 +1,6 @@
 """The tables of products, features and plans."""
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -7,14 +8,10 @@ import sqlalchemy as sa
 
 from farebox.access.catalog.model import Feature, Plan, PlanTerms, Product, ProductEntitlement
 from farebox.access.catalog.rules import terms_of
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 product = _table(
     "product", code=_TEXT, name=_TEXT, type=_TEXT, unit=_TEXT, scale=_INT, state=_TEXT,

@@ -1,19 +1,16 @@
 """The tables of consumers and groups, and how rows become values."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from farebox.access.consumers.model import Consumer, Group, LocalAccount, Member, Metadata
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 consumer = _table(
     "consumer", id=_TEXT, name=_TEXT, state=_TEXT, issuer=_TEXT, subject=_TEXT, owner=_TEXT,

@@ -1,16 +1,13 @@
 """The tables of redeemed access keys, of rate limits, and of the processes that share them."""
 
-from typing import Any
+from functools import partial
 
 import sqlalchemy as sa
 
+from farebox.storage import table
+
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 redemption = _table("redemption", operation=_INT, at=_INT, redeemed_by=_TEXT)
 own_rate_limit = _table(

@@ -1,5 +1,6 @@
 """The tables of entitlements and of what other billing systems said. Use is the ledger's."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -7,14 +8,10 @@ import sqlalchemy as sa
 
 from farebox.access.catalog.model import FeatureValue
 from farebox.access.entitlements.model import Entitlement, ExternalSubscription
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 entitlement = _table(
     "entitlement", id=_TEXT, holder_kind=_TEXT, holder=_TEXT, key=_TEXT, kind=_TEXT,

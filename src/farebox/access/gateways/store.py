@@ -1,24 +1,27 @@
 """The table of routes."""
 
+from functools import partial
+
 import msgspec
 import sqlalchemy as sa
 
 from farebox.access.gateways.model import Route
+from farebox.storage import table
 
 metadata = sa.MetaData()
-edge_route = sa.Table(
+_table = partial(table, metadata)
+edge_route = _table(
     "edge_route",
-    metadata,
-    sa.Column("id", sa.Text),
-    sa.Column("host", sa.Text),
-    sa.Column("method", sa.Text),
-    sa.Column("path", sa.Text),
-    sa.Column("mode", sa.Text),
-    sa.Column("product", sa.Text),
-    sa.Column("feature", sa.Text),
-    sa.Column("quantity", sa.BigInteger),
-    sa.Column("empty_status", sa.BigInteger),
-    sa.Column("created_at", sa.BigInteger),
+    id=sa.Text,
+    host=sa.Text,
+    method=sa.Text,
+    path=sa.Text,
+    mode=sa.Text,
+    product=sa.Text,
+    feature=sa.Text,
+    quantity=sa.BigInteger,
+    empty_status=sa.BigInteger,
+    created_at=sa.BigInteger,
 )
 
 

@@ -1,20 +1,17 @@
 """The tables of items, their words, places and purchases. Places are counted by the ledger."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from farebox.access.marketplace.model import Attributes, Item, Offer, Place, Purchase, Texts
+from farebox.storage import table
 
 metadata = sa.MetaData()
 _encode = msgspec.json.Encoder().encode
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT, _BYTES = sa.BigInteger, sa.Text, sa.LargeBinary
 item = _table(
     "item", number=_INT, id=_TEXT, code=_TEXT, owner=_TEXT, kind=_TEXT, title=_TEXT,

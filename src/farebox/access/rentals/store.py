@@ -1,19 +1,16 @@
 """The tables of rentals and of what is due to be told of them."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from farebox.access.rentals.model import Rental
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 rental = _table(
     "rental", id=_TEXT, consumer=_TEXT, item=_TEXT, offer=_TEXT, order_id=_TEXT, entitlement=_TEXT,

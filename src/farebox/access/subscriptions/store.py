@@ -1,19 +1,16 @@
 """The tables of subscriptions and their quotas. What is left of a quota is the ledger's."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from farebox.access.subscriptions.model import QuotaTerms, Subscription
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 subscription = _table(
     "subscription", id=_TEXT, holder_kind=_TEXT, holder=_TEXT, plan=_TEXT, plan_version=_INT,

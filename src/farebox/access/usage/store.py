@@ -1,5 +1,6 @@
 """The tables of usage, and how rows become values."""
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -13,14 +14,10 @@ from farebox.access.usage.model import (
     Standing,
     UsageRecord,
 )
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT, _BYTES = sa.BigInteger, sa.Text, sa.LargeBinary
 record = _table(
     "usage_record", seq=_INT, txid=_INT, id=_INT, source=_TEXT, event=_TEXT, fingerprint=_BYTES,

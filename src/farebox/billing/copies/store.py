@@ -1,18 +1,16 @@
 """The tables of the copies, and how a copy becomes a row: lists and mappings are JSON."""
 
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
 import sqlalchemy as sa
 
+from farebox.storage import table
+
 metadata = sa.MetaData()
 T = TypeVar("T", bound=msgspec.Struct)
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 product = _table(
     "product_copy", product=_TEXT, name=_TEXT, type=_TEXT, unit=_TEXT, scale=_INT, state=_TEXT,

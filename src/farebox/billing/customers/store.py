@@ -1,19 +1,16 @@
 """The tables of customers and of the evidence of their tax numbers."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from farebox.billing.customers.model import Address, Customer, Evidence
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 customer = _table(
     "customer", id=_TEXT, kind=_TEXT, name=_TEXT, email=_TEXT, address=_TEXT, country=_TEXT,

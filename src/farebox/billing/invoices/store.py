@@ -1,5 +1,6 @@
 """The tables of invoices and credit notes; lists and details are JSON."""
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -21,14 +22,10 @@ from farebox.billing.invoices.model import (
     TaxPart,
 )
 from farebox.billing.pricing.model_money import Rate
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT, _BYTES = sa.BigInteger, sa.Text, sa.LargeBinary
 seller = _table("seller", version=_INT, details=_TEXT, at=_INT)
 series = _table(

@@ -1,5 +1,6 @@
 """The tables of carts, orders and refunds, and how rows become them: wishes and lists are JSON."""
 
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -10,15 +11,11 @@ from farebox.billing.orders.model_automatic import AutomaticPurchase
 from farebox.billing.orders.model_carts import Cart, CartLine
 from farebox.billing.orders.model_changes import RentalChange
 from farebox.billing.orders.model_refunds import Refund, RefundPart, RefundPolicy
+from farebox.storage import table
 
 metadata = sa.MetaData()
 T = TypeVar("T", bound=msgspec.Struct)
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 cart = _table(
     "cart", id=_TEXT, customer=_TEXT, currency=_TEXT, coupons=_TEXT, order_id=_TEXT,

@@ -1,6 +1,7 @@
 """The tables of payments."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -15,15 +16,11 @@ from farebox.billing.payments.model import (
     Payout,
     Refund,
 )
+from farebox.storage import table
 
 metadata = sa.MetaData()
 T = TypeVar("T")
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 # What is kept of something until its gateway has given a definite answer.
 _WORK: Final[Mapping[str, type[sa.types.TypeEngine[Any]]]] = {

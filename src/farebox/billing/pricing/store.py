@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -13,14 +14,10 @@ from farebox.billing.pricing.model_prices import Price, Recurring, Reference, Sc
 from farebox.billing.pricing.model_promotions import Promotion
 from farebox.billing.pricing.model_taxes import TaxRate
 from farebox.billing.pricing.rules_terms import read_terms, write_terms
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 price = _table(
     "price", id=_TEXT, kind=_TEXT, code=_TEXT, offer=_TEXT, period_hours=_INT, currency=_TEXT,

@@ -1,19 +1,16 @@
 """The tables of schedules, of what they billed, of terms of payment, and of usage to be billed."""
 
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
 
 from farebox.billing.schedules.model import Charge, PaymentTerms, Schedule, UsageBill, UsageTotal
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 schedule = _table(
     "subscription_schedule", subscription=_TEXT, holder_kind=_TEXT, customer=_TEXT, plan=_TEXT,

@@ -1,19 +1,16 @@
 """The tables of wallets, of top-ups and of what fills a wallet automatically."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from farebox.billing.wallets.model import AutomaticTopUp, TopUp, Wallet
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 wallet = _table(
     "wallet", customer=_TEXT, currency=_TEXT, bucket=_INT, low_level=_INT, low_told=_INT,

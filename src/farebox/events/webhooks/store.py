@@ -1,19 +1,16 @@
 """The tables of outgoing webhooks."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from farebox.events.webhooks.model import Attempt, Delivery, Endpoint
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT, _BYTES = sa.BigInteger, sa.Text, sa.LargeBinary
 endpoint = _table(
     "webhook_endpoint", id=_TEXT, url=_TEXT, description=_TEXT, types=_TEXT, state=_TEXT,

@@ -1,19 +1,16 @@
 """The tables of the copies."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from farebox.notifications.copies.model import RentalCopy
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 title = _table("title_copy", kind=_TEXT, code=_TEXT, title=_TEXT, unit=_TEXT, scale=_INT)
 rental = _table(

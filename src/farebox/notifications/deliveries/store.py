@@ -1,5 +1,6 @@
 """The tables of letters, their deliveries and tries, and of notices."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -8,14 +9,10 @@ import sqlalchemy as sa
 from farebox.notifications.deliveries.model import Attempt, Delivery, Letter, Notice
 from farebox.notifications.letters.model import LetterKind, Terms
 from farebox.notifications.letters.model_facts import FACTS, Facts
+from farebox.storage import table
 
 metadata = sa.MetaData()
-
-
-def _table(name: str, /, **columns: type[sa.types.TypeEngine[Any]]) -> sa.Table:
-    return sa.Table(name, metadata, *(sa.Column(key, kind) for key, kind in columns.items()))
-
-
+_table = partial(table, metadata)
 _INT, _TEXT = sa.BigInteger, sa.Text
 since = _table("letters_since", id=_INT, at=_INT)
 letter = _table(

@@ -1,5 +1,6 @@
 """The table of preferences."""
 
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -7,20 +8,21 @@ import sqlalchemy as sa
 
 from farebox.notifications.letters.model import LetterKind
 from farebox.notifications.preferences.model import Choice, Preference, Quiet
+from farebox.storage import table
 
 metadata = sa.MetaData()
-preference = sa.Table(
+_table = partial(table, metadata)
+preference = _table(
     "preference",
-    metadata,
-    sa.Column("recipient", sa.Text),
-    sa.Column("channel", sa.Text),
-    sa.Column("letters", sa.Text),
-    sa.Column("quiet_from", sa.BigInteger),
-    sa.Column("quiet_until", sa.BigInteger),
-    sa.Column("locale", sa.Text),
-    sa.Column("zone", sa.Text),
-    sa.Column("phone", sa.Text),
-    sa.Column("changed_at", sa.BigInteger),
+    recipient=sa.Text,
+    channel=sa.Text,
+    letters=sa.Text,
+    quiet_from=sa.BigInteger,
+    quiet_until=sa.BigInteger,
+    locale=sa.Text,
+    zone=sa.Text,
+    phone=sa.Text,
+    changed_at=sa.BigInteger,
 )
 
 

@@ -1,25 +1,27 @@
 """The table of recipients' cards."""
 
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
 from farebox.notifications.recipients.model import Card
+from farebox.storage import table
 
 metadata = sa.MetaData()
-card = sa.Table(
+_table = partial(table, metadata)
+card = _table(
     "recipient_card",
-    metadata,
-    sa.Column("origin", sa.Text),
-    sa.Column("id", sa.Text),
-    sa.Column("name", sa.Text),
-    sa.Column("owner", sa.Text),
-    sa.Column("email", sa.Text),
-    sa.Column("phone", sa.Text),
-    sa.Column("locale", sa.Text),
-    sa.Column("locale_at", sa.BigInteger),
-    sa.Column("zone", sa.Text),
-    sa.Column("zone_at", sa.BigInteger),
+    origin=sa.Text,
+    id=sa.Text,
+    name=sa.Text,
+    owner=sa.Text,
+    email=sa.Text,
+    phone=sa.Text,
+    locale=sa.Text,
+    locale_at=sa.BigInteger,
+    zone=sa.Text,
+    zone_at=sa.BigInteger,
 )
 
 
