@@ -98,6 +98,15 @@ def test_the_only_hit_opens(store, browser, text):
     assert answer.headers["location"] == f"/console/customers/{store.anna.id}"
 
 
+def test_a_payment_opens_what_it_was_for(store, browser):
+    store.anna.top_up(16_000)
+    work_as(browser, store.both.admin)
+    [made, *_] = store.both.admin.get("/v1/payments", customer=store.anna.id)["items"]
+    answer = browser.open(f"/console/find?q={made['id']}")
+    assert answer.headers["location"] == f"/console/customers/{store.anna.id}"
+    assert browser.open(answer.headers["location"]).status_code == 200
+
+
 def test_a_customers_page_shows_what_they_have(store, day, browser):
     work_as(browser, store.both.admin)
     words = shown(browser.open(f"/console/customers/{store.anna.id}", **{"accept-language": "ru"}))
@@ -138,6 +147,35 @@ def test_what_is_no_amount_fills_nothing(store, browser, amount):
     answer = browser.send(f"{home}/fill", form_of=home, **fields)
     assert answer.headers["location"] == f"{home}?said=amount_wrong"
     assert store.anna.balance == 100_000
+
+
+@pytest.mark.parametrize(
+    ("typed", "currency", "filled"),
+    [("100", "JPY", 100), ("1,5", "KWD", 1_500), ("1 000,25", "RUB", 100_025)],
+)
+def test_an_amount_is_of_its_currencys_smallest_unit(store, browser, typed, currency, filled):
+    work_as(browser, store.both.admin)
+    home = f"/console/customers/{store.anna.id}"
+    before = wallet_in(store, currency)
+    fields = {"amount": typed, "currency": currency, "part": "paid", "reason": "desk", "key": "f3"}
+    answer = browser.send(f"{home}/fill", form_of=home, **fields)
+    assert answer.headers["location"] == f"{home}?said=saved"
+    assert wallet_in(store, currency) - before == filled
+
+
+@pytest.mark.parametrize(("typed", "currency"), [("1,5", "JPY"), ("1,2345", "KWD")])
+def test_what_is_finer_than_a_currency_fills_nothing(store, browser, typed, currency):
+    work_as(browser, store.both.admin)
+    home = f"/console/customers/{store.anna.id}"
+    fields = {"amount": typed, "currency": currency, "part": "paid", "reason": "desk", "key": "f4"}
+    answer = browser.send(f"{home}/fill", form_of=home, **fields)
+    assert answer.headers["location"] == f"{home}?said=amount_wrong"
+
+
+def wallet_in(store, currency):
+    """Return what a customer has in a currency."""
+    path = f"/v1/customers/{store.anna.id}/wallets/{currency}"
+    return store.both.admin.get(path)["available"]
 
 
 def test_an_order_goes_back_in_full_when_the_fault_was_ours(store, browser):

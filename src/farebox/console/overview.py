@@ -9,6 +9,7 @@ from litestar import Response, get
 from farebox.console.asking import allowed
 from farebox.console.session import opened
 from farebox.kernel.clock import SECOND_US, show_time
+from farebox.web.api import one_part
 from farebox.web.errors import explained
 from farebox.web.pages import AnyRequest, Page
 
@@ -147,17 +148,24 @@ async def find(request: AnyRequest) -> Response[Any]:
     return page.show("console/find.html", q=text, hits=hits)
 
 
+def _at(kind: str, found: dict[str, Any]) -> str:
+    """Return where something is shown: a payment with the order it is for, else its customer."""
+    if kind == "payment" and found["purpose"] == "order":
+        return f"/console/orders/{found['reference']}"
+    if kind == "order":
+        return f"/console/orders/{found['id']}"
+    return f"/console/customers/{found['customer'] if kind == 'payment' else found['id']}"
+
+
 async def _hits(page: Page, text: str) -> list[dict[str, str]]:
     """Return what an id, an address or a word may mean."""
-    kinds = {
-        "ord_": ("order", f"/v1/orders/{text}", f"/console/orders/{text}"),
-        "con_": ("customer", f"/v1/consumers/{text}", f"/console/customers/{text}"),
-        "pay_": ("payment", f"/v1/payments/{text}", f"/console/payments/{text}"),
-    }
+    kinds = {"ord_": ("order", "orders"), "con_": ("customer", "consumers")}
+    kinds["pay_"] = ("payment", "payments")
     known = kinds.get(text[:4])
     if known is not None:
-        kind, path, at = known
-        return [{"kind": kind, "name": text, "at": at}] if await allowed(page, path) else []
+        kind, path = known
+        found = await allowed(page, f"/v1/{path}/{one_part(text)}")
+        return [{"kind": kind, "name": text, "at": _at(kind, found)}] if found else []
     if "@" in text:
         found = await allowed(page, "/v1/customers", email=text) or {"items": []}
         return [
