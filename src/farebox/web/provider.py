@@ -10,6 +10,7 @@ import base64
 import secrets
 from collections.abc import Callable
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 
 import httpx2
 import msgspec
@@ -77,6 +78,9 @@ class Provider:
         Raises `SignInFailed`.
         """
         attempt = _attempt(kept)
+        if "code" not in parse_qs(urlsplit(location).query):
+            # Without one the library would ask for a token of our own.
+            raise SignInFailed("the provider sent no code: whoever was there has not agreed")
         metadata = await self._described()
         try:
             async with self._session() as session:
@@ -131,6 +135,5 @@ def _attempt(kept: str | None) -> Attempt:
 def _nonce_of(token: str) -> object:
     """Return the nonce of a token whose signature has been checked."""
     payload = token.split(".")[1]
-    return msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))[
-        "nonce"
-    ]
+    said = msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return said.get("nonce")
