@@ -40,6 +40,11 @@ def typed_amount(minor: int, currency: str) -> str:
     return f"{Decimal(minor).scaleb(-places):.{places}f}".replace(".", ",")
 
 
+def whole(text: str) -> int:
+    """Return a field's whole number, -1 for anything else: no page offers that one."""
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text, re.ASCII) else -1
+
+
 def parse_last_day(text: str, zone: str) -> str | None:
     """Return the end of a `date` field's day in a zone, as the API writes times; or None."""
     try:

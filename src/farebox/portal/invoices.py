@@ -8,7 +8,7 @@ from litestar.params import FromPath
 
 from farebox.portal.forms import key_of, text_of
 from farebox.portal.views import methods_of, own_page, shown
-from farebox.web.api import Problem
+from farebox.web.api import Problem, one_part
 from farebox.web.errors import explained
 from farebox.web.pages import AnyRequest, Page
 
@@ -53,7 +53,7 @@ async def _shown(
     page: Page, invoice: str, payment: str | None, errors: dict[str, str] | None = None
 ) -> Response[Any]:
     found = await page.get(f"/v1/invoices/{invoice}")
-    paid = None if payment is None else await page.find(f"/v1/payments/{payment}")
+    paid = None if payment is None else await page.find(f"/v1/payments/{one_part(payment)}")
     path = f"/v1/customers/{page.own.consumer}/wallets/{found['currency']}"
     wallet = await page.find(path) if page.customer else None
     waits = paid is not None and paid["state"] in _UNDER_WAY and found["due"] > 0

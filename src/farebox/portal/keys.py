@@ -7,7 +7,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from farebox.kernel.clock import parse_time
-from farebox.portal.forms import key_of, parse_last_day, text_of
+from farebox.portal.forms import key_of, parse_last_day, text_of, whole
 from farebox.portal.views import all_of, own_page, products_of, shown
 from farebox.web.api import Problem
 from farebox.web.errors import explained
@@ -104,8 +104,8 @@ async def rotate_key(key: FromPath[str], request: AnyRequest) -> Response[Any]:
     """Replace a key by a new one, which is shown once."""
     page = await own_page(request)
     form = await request.form()
-    overlap = text_of(form, "overlap")
-    seconds = int(overlap) if overlap.isdigit() and int(overlap) in OVERLAPS else 0
+    overlap = whole(text_of(form, "overlap"))
+    seconds = overlap if overlap in OVERLAPS else 0
     try:
         made = await page.post(
             f"/v1/keys/{key}/rotate", {"overlap_seconds": seconds}, key=key_of(form)

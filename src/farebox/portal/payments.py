@@ -7,7 +7,7 @@ from litestar.params import FromPath
 
 from farebox.portal.forms import key_of, parse_amount, text_of, typed_amount
 from farebox.portal.views import currency_of, methods_of, own_page, shown
-from farebox.web.api import Problem
+from farebox.web.api import Problem, one_part
 from farebox.web.errors import explained
 from farebox.web.pages import AnyRequest, Page
 
@@ -43,7 +43,7 @@ async def show(
         path = f"/v1/customers/{customer}/wallets/{currency}/statement"
         lines = (await page.get(path, limit=8))["items"]
     gateways = await page.get("/v1/payment-gateways")
-    asked = None if top_up is None else await page.find(f"/v1/top-ups/{top_up}")
+    asked = None if top_up is None else await page.find(f"/v1/top-ups/{one_part(top_up)}")
     return shown(
         page,
         "payments.html",

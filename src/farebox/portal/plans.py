@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from litestar import Response, get, post
 
-from farebox.portal.forms import key_of, text_of
+from farebox.portal.forms import key_of, text_of, whole
 from farebox.portal.overview import ENDED
 from farebox.portal.views import (
     all_of,
@@ -158,9 +158,9 @@ async def subscribe(request: AnyRequest) -> Response[Any]:
     form = await request.form()
     plan, period = text_of(form, "plan"), text_of(form, "period")
     unit, _, count = period.partition("-")
-    if not count.isdigit():
+    if whole(count) < 0:
         return page.go("/portal/plans")
-    wish = {"plan": plan, "period": unit, "period_count": int(count)}
+    wish = {"plan": plan, "period": unit, "period_count": whole(count)}
     try:
         made = await page.post("/v1/subscriptions", wish, key=key_of(form))
     except Problem as problem:

@@ -17,7 +17,6 @@ from farebox.web.pages import AnyRequest, Page, local_address
 
 _A_PAGE: Final = 100
 _MOST_PAGES: Final = 50
-_DAY_US: Final = 86_400_000_000
 
 
 @get("/store/account")
@@ -91,13 +90,14 @@ async def top_up(request: AnyRequest) -> Response[Any]:
 async def _lines(page: Page, currency: str, cursor: str | None = None) -> Json:
     """Return a page of the statement, newest first, between the days that were chosen."""
     query = page.request.query_params
-    since, last = (parse_day(query.get(name, ""), page.zone) for name in ("from", "to"))
+    since = parse_day(query.get("from", ""), page.zone)
+    end = parse_day(query.get("to", ""), page.zone, later=1)
     path = f"/v1/customers/{page.own.consumer}/wallets/{currency}/statement"
     found: Json = await page.get(
         path,
         **{
             "from": None if since is None else show_time(since),
-            "to": None if last is None else show_time(last + _DAY_US),
+            "to": None if end is None else show_time(end),
         },
         limit=_A_PAGE,
         cursor=cursor or query.get("cursor"),

@@ -12,7 +12,7 @@ from typing import Any, Final
 import anyio
 
 from farebox.shop.views import Json
-from farebox.web.api import Problem
+from farebox.web.api import Problem, one_part
 from farebox.web.pages import Page
 
 _TICK_S: Final = 0.1
@@ -23,7 +23,7 @@ async def complete(page: Page, cart: str, *, key: str, shown_total: int, **terms
     """Make a cart an order, once under its key; the order of a cart that is one already."""
     body = {"shown_total": shown_total, **terms}
     try:
-        order: Json = await page.post(f"/v1/carts/{cart}/complete", body, key=key)
+        order: Json = await page.post(f"/v1/carts/{one_part(cart)}/complete", body, key=key)
     except Problem as problem:
         if problem.code != "cart_converted" or not problem.said.get("order"):
             raise

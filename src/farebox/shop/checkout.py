@@ -12,7 +12,7 @@ from farebox.shop.buying import begin, complete, settled
 from farebox.shop.carts import open_cart, seen_cart
 from farebox.shop.forms import parse_amount, parse_moment, typed_moment, whole
 from farebox.shop.views import Json, own_page, shown
-from farebox.web.api import Problem
+from farebox.web.api import Problem, one_part
 from farebox.web.errors import explained
 from farebox.web.pages import AnyRequest, Page
 
@@ -90,7 +90,7 @@ def _wish_of(
             return None, "moment_passed"
         # The minute that has begun is now: what starts now has no start of its own.
         starts_at = show_time(at_us) if at_us > page.now_us else None
-    hours = int(period) if period.isdigit() else old["period_hours"]
+    hours = whole(period) if whole(period) > 0 else old["period_hours"]
     if (hours, _us(starts_at)) == (old["period_hours"], _us(old["starts_at"])):
         return None, None
     wish = {"kind": "item", "code": old["code"], "offer": old["offer"], "period_hours": hours}
@@ -120,7 +120,7 @@ async def _confirm(
     instead_of: int | None = None,
     form: top_ups.TopUpForm | None = None,
 ) -> Response[Any]:
-    cart = await page.get(f"/v1/carts/{cart_id}")
+    cart = await page.get(f"/v1/carts/{one_part(cart_id)}")
     if cart["order"] is not None:
         return page.go(f"/store/orders/{cart['order']}/done")
     if not cart["lines"]:
@@ -192,7 +192,7 @@ async def top_up(request: AnyRequest) -> Response[Any]:
     """Fill the balance with what is missing, and come back to the same page."""
     page = await own_page(request)
     given = await request.form()
-    cart = await page.get(f"/v1/carts/{given.get('cart', '')}")
+    cart = await page.get(f"/v1/carts/{one_part(given.get('cart', ''))}")
     back = f"/store/confirm?cart={cart['id']}"
     if cart["order"] is not None:
         return page.go(back)

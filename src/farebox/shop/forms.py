@@ -1,7 +1,7 @@
 """What a person typed, as the API wants it: amounts and moments. Nothing is decided here."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
@@ -12,6 +12,8 @@ from farebox.kernel.periods import zone_of
 
 _GAPS: Final = re.compile(r"[\s\N{NO-BREAK SPACE}\N{NARROW NO-BREAK SPACE}₽]")
 _LONGEST: Final = 20
+# What is added to a moment must still be one that can be written.
+_YEARS: Final = range(1970, 9000)
 
 
 def parse_amount(text: str, currency: str) -> int | None:
@@ -39,7 +41,7 @@ def parse_moment(text: str, zone: str) -> int | None:
         local = datetime.strptime(text[:16], "%Y-%m-%dT%H:%M").replace(tzinfo=zone_of(zone))
     except ValueError:
         return None
-    return int(local.timestamp()) * SECOND_US
+    return int(local.timestamp()) * SECOND_US if local.year in _YEARS else None
 
 
 def typed_moment(at_us: int, zone: str) -> str:
@@ -48,9 +50,16 @@ def typed_moment(at_us: int, zone: str) -> str:
     return local.strftime("%Y-%m-%dT%H:%M")
 
 
-def parse_day(text: str, zone: str) -> int | None:
-    """Return the microseconds at which a day of a `date` field begins in a zone."""
-    return parse_moment(f"{text}T00:00", zone) if text else None
+def parse_day(text: str, zone: str, *, later: int = 0) -> int | None:
+    """Return the microseconds at which a day of a `date` field begins in a zone.
+
+    So many days `later` are counted on the calendar: a day has 23 hours now and then.
+    """
+    try:
+        day = date.fromisoformat(text) + timedelta(days=later)
+    except (ValueError, OverflowError):
+        return None
+    return parse_moment(f"{day.isoformat()}T00:00", zone)
 
 
 def whole(text: object) -> int:

@@ -106,10 +106,10 @@ async def _periods(page: Page, one: Rented) -> list[int]:
 async def show_extension(request: AnyRequest, rental: FromPath[str]) -> Response[Any]:
     """Show what another period would cost, as the difference alone."""
     page = await own_page(request)
-    hours = request.query_params.get("hours", "")
-    if not hours.isdigit():
+    hours = whole(request.query_params.get("hours"))
+    if hours < 0:
         return page.go(f"{MINE}/{rental}")
-    return await _extension(page, rental, int(hours))
+    return await _extension(page, rental, hours)
 
 
 async def _extension(

@@ -8,6 +8,7 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 from markupsafe import Markup, escape
 
+from farebox.shop.forms import whole
 from farebox.shop.views import offer_of, own_page, premiere_of, shown
 from farebox.web.api import Problem
 from farebox.web.errors import explained
@@ -16,7 +17,7 @@ from farebox.web.pages import AnyRequest, Page, opened
 _LONGEST_QUERY: Final = 200
 _A_PAGE: Final = 24
 _GONE: Final = frozenset({"sold_out", "item_not_on_sale", "item_unknown", "not_for_sale"})
-_DAY: Final = "public, max-age=86400"
+_DAY: Final = "private, max-age=86400"
 _PALETTES: Final = (
     ("#3a0d1f", "#a8324f", "#f0b27a"),
     ("#0f2434", "#2f6d7e", "#e6d3a3"),
@@ -76,11 +77,11 @@ async def add_to_cart(request: AnyRequest, code: FromPath[str]) -> Response[Any]
     chosen, _, hours = str(form.get("terms", "")).partition(":")
     premiere = await premiere_of(page, code)
     offer = offer_of(premiere, chosen)
-    if premiere is None or offer is None or not (hours.isdigit() or not hours):
+    if premiere is None or offer is None or (hours and whole(hours) < 0):
         return await _premiere(page, code, status=422, why="choose")
     wish: dict[str, Any] = {"kind": "item", "code": code, "offer": chosen}
     if hours:
-        wish["period_hours"] = int(hours)
+        wish["period_hours"] = whole(hours)
     try:
         if offer["places_left"] is not None:
             await page.post("/v1/places", {"item": code, "offer": chosen})

@@ -7,6 +7,7 @@ whatever the API refuses a stranger, a page refuses too.
 import logging
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx2
 import msgspec
@@ -26,6 +27,15 @@ class Problem(Exception):
         self.code = str(said.get("code", "unknown"))
         self.detail = str(said.get("detail") or said.get("title") or "")
         super().__init__(f"{status} {self.code}: {self.detail}")
+
+
+def one_part(typed: object) -> str:
+    """Return what somebody sent as one part of a path: it never leads to another path.
+
+    What cannot be a part (nothing, dots alone) becomes one that no record has.
+    """
+    text = str(typed)
+    return quote(text, safe="") if text.strip(".") else "-"
 
 
 class Document(msgspec.Struct, frozen=True):
@@ -111,14 +121,15 @@ class Api:
         if credential is not None:
             headers["authorization"] = f"Bearer {credential}"
         if key is not None:
-            headers["idempotency-key"] = key
+            # A forged form's key may have letters that no header can carry.
+            headers["idempotency-key"] = quote(key, safe="/:~")
         content = None
         if body is not None:
             headers["content-type"] = "application/json"
             content = msgspec.json.encode(body)
         given = {name: str(value) for name, value in (query or {}).items() if value is not None}
         answer = await self._client.request(
-            method, path, params=given or None, content=content, headers=headers
+            method, quote(path), params=given or None, content=content, headers=headers
         )
         if answer.is_success:
             return answer

@@ -13,26 +13,17 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
 
 from farebox.web import errors, sign_in
+from farebox.web.headers import harden
 from farebox.web.pages import CSRF_COOKIE, CSRF_FIELD, Site
 from farebox.web.static_files import WHERE
 
 PREFIXES: Final = ("/store", "/portal", "/console", "/web")
-_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "media-src 'self'; font-src 'self'; connect-src 'self'; base-uri 'none'; "
-    "frame-ancestors 'none'"
-)
-_SAFE: Final = {
-    "Content-Security-Policy": _POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+_SHARED: Final = "exclude_from_csrf"
 _LARGEST_FORM: Final = 64 * 1024
 
 
-@get(WHERE + "{name:str}", sync_to_thread=False)
+# Caches keep files for everybody: one visitor's cookie must not be kept with them.
+@get(WHERE + "{name:str}", opt={_SHARED: True}, sync_to_thread=False)
 def show_file(name: FromPath[str], state: State) -> Response[bytes]:
     """Serve a file of the pages."""
     site: Site = state.site
@@ -53,6 +44,7 @@ def create_pages(site: Site, handlers: Sequence[HTTPRouteHandler], *, secret: by
         cookie_httponly=True,
         cookie_samesite="lax",
         header_name="x-form",
+        exclude_from_csrf_key=_SHARED,
     )
     assert CSRF_FIELD == "_csrf_token", "the framework looks for this field"
     return Litestar(
@@ -60,18 +52,11 @@ def create_pages(site: Site, handlers: Sequence[HTTPRouteHandler], *, secret: by
         state=State({"site": site}),
         csrf_config=csrf,
         exception_handlers={HTTPException: errors.refuse, Exception: errors.apologise},
-        after_request=_harden,
+        after_request=harden,
         request_max_body_size=_LARGEST_FORM,
         openapi_config=None,
         logging_config=None,
     )
-
-
-def _harden(response: Any) -> Any:  # noqa: ANN401 - the framework's responses
-    for name, value in _SAFE.items():
-        response.headers.setdefault(name, value)
-    response.headers.setdefault("Cache-Control", "private, no-store")
-    return response
 
 
 class PagesInFront:

@@ -10,6 +10,7 @@ from litestar.exceptions import HTTPException, PermissionDeniedException
 from litestar.response import Redirect
 
 from farebox.web.api import Problem
+from farebox.web.headers import harden
 from farebox.web.languages import preferred
 from farebox.web.pages import (
     LANGUAGE_COOKIE,
@@ -76,4 +77,6 @@ def _nobodys(request: AnyRequest) -> Page:
 def _shown(page: Page, status: int, code: str, detail: str) -> Response[str]:
     answer = page.show("error.html", status=status, code=code, detail=detail, number=status)
     answer.media_type = MediaType.HTML
+    # What is refused before any handler does not pass where the other answers are hardened.
+    harden(answer)
     return answer

@@ -239,6 +239,9 @@ class Page:
         """Answer with a page."""
         # The middleware's own: it has put the same token into the cookie.
         token = ScopeState.from_scope(self.request.scope).csrf_token
+        if not isinstance(token, str):
+            # Nor has it seen what is refused before any handler; the browser may have a token.
+            token = self.request.cookies.get(CSRF_COOKIE, "")
         given = {
             "page": self,
             "visitor": self.visitor,
@@ -297,11 +300,12 @@ def to_sign_in(request: AnyRequest, at: str = SIGN_IN) -> Redirect:
     return Redirect(f"{at}?next={quote(back, safe='')}", status_code=303)
 
 
-def local_address(text: str | None, otherwise: str = "/store/") -> str:
+def local_address(text: object, otherwise: str = "/store/") -> str:
     """Return an address of ours to go on to; anything else becomes `otherwise`."""
-    if text is None or not text.startswith("/") or text.startswith(("//", "/\\")):
+    if not isinstance(text, str) or not text.startswith("/") or text.startswith(("//", "/\\")):
         return otherwise
-    return text
+    # Browsers leave out tabs and ends of lines, and so would find `//` after all.
+    return otherwise if any(letter < " " for letter in text) else text
 
 
 def _with_templates() -> Sequence[str]:

@@ -43,7 +43,8 @@ async def begin_session(request: AnyRequest) -> Response[Any]:
     page = await opened(request)
     form = await request.form()
     after = local_address(form.get("next"))
-    email = str(form.get("email", ""))
+    # No address has this letter, and not every database takes it.
+    email = str(form.get("email", "")).replace("\0", "")
     try:
         consumer = await to_thread.run_sync(
             sign_in, page.site.database, email, str(form.get("password", ""))
@@ -105,7 +106,7 @@ async def come_back(request: AnyRequest) -> Response[Any]:
     except SignInFailed:
         _log.warning("provider_failed", exc_info=True)
         return page.go(SIGN_IN, "provider_failed")
-    answer = await signed_in(page, consumer, after)
+    answer = await signed_in(page, consumer, local_address(after))
     answer.delete_cookie(ATTEMPT, path=CALLBACK)
     return answer
 
