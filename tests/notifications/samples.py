@@ -27,6 +27,7 @@ SAMPLES: Final[dict[LetterKind, list[facts.Facts]]] = {
                 ),
                 facts.BoughtLine(title={"ru": "Чайка"}, amount=50_000, starts_at=START),
                 facts.BoughtLine(title=FILMS, amount=0, given=False),
+                facts.BoughtLine(title=MAUSER, amount=24_000, ends_at=START, returned=True),
             ),
         ),
     ],
@@ -50,9 +51,11 @@ SAMPLES: Final[dict[LetterKind, list[facts.Facts]]] = {
     "refund": [
         facts.Refund(
             order="ord_1", currency="RUB", amount=18_000, titles=(MAUSER, FILMS), taken=taken,
-            undone=undone,
+            undone=undone, by_bank=by_bank,
         )
-        for taken, undone in ((True, False), (True, True), (False, False))
+        for taken, undone, by_bank in (
+            (True, False, False), (True, True, False), (False, False, False), (True, False, True),
+        )
     ],
     "invoice": [
         facts.Document(

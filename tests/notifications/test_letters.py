@@ -189,6 +189,43 @@ def test_money_that_goes_back_is_told_with_its_sum(office, mail):
     assert "Возвращено: 180,00 ₽" in text_of(letter)
 
 
+def test_what_a_bank_takes_back_is_told_and_what_follows_for_the_order_too(office, mail):
+    anna = office.anna()
+    lines = [{"lineId": "orl_1", "title": {"ru": "Чайка"}, "itemId": "seagull"}]
+    said = {"orderId": "ord_1", "consumerId": anna, "currency": "RUB", "lines": lines}
+    office.tell(
+        "billing", "refund.issued", "ord_1",
+        **said, refundId=None, kind="charged_back", amount=36_000, reason="charged_back",
+    )  # fmt: skip
+    office.tell(
+        "billing", "allowance.issued", "ord_1",
+        **said, refundId="orf_1", kind="allowance", amount=1_000, reason="our_fault",
+    )  # fmt: skip
+    office.work()
+    told, after = sorted(mail.taken, key=lambda one: "отозвал" not in one["Subject"])
+    assert told["Subject"] == "Банк отозвал платёж, покупка отменена: Чайка"
+    assert "Отозвано: 360,00 ₽" in text_of(told)
+    assert "Возвращено" not in text_of(told)
+    assert after["Subject"] == "Возврат денег: Чайка"
+
+
+def test_a_line_that_was_returned_before_it_was_given_is_not_told_as_given(office, mail):
+    anna = office.anna()
+    line = {"gross": 36_000, "offer": "online", "periodHours": 24, "startsAt": EVENING}
+    office.tell(
+        "billing", "order.fulfilled", "ord_1",
+        orderId="ord_1", consumerId=anna, currency="RUB", total=72_000, discount=0, reason=None,
+        lines=[
+            {**line, "lineId": "orl_1", "title": {"ru": "Чайка"}, "state": "granted"},
+            {**line, "lineId": "orl_2", "title": {"ru": "Ёлки"}, "state": "returned"},
+        ],
+    )  # fmt: skip
+    office.work()
+    text = text_of(mail.taken[0])
+    assert text.count("Смотреть можно") == 1
+    assert "Эта позиция отменена." in text
+
+
 def test_an_extension_is_one_letter_with_what_it_cost_whoever_tells_first(office, mail):
     """Scenario 27: 24 hours become 48 for 120 roubles."""
     anna, _ = office.anna(), office.mauser()
@@ -214,6 +251,26 @@ def test_an_extension_is_one_letter_with_what_it_cost_whoever_tells_first(office
     office.rental(anna, "changed", **{**done, "version": 3, "periodHours": 72})
     office.work()
     assert len(mail.taken) == 2
+
+
+def test_what_a_change_cost_that_came_to_nothing_is_never_told_of_another(office, mail):
+    """48 instead of 24 hours was paid and failed, because support had made it 72."""
+    anna, _ = office.anna(), office.mauser()
+    paid = {
+        "rentalId": "rnt_1", "orderId": "ord_1", "consumerId": anna, "change": "extend",
+        "fromPeriodHours": 24, "periodHours": 48, "amount": 12_000, "currency": "RUB",
+    }  # fmt: skip
+    office.tell("billing", "rental.change_paid", "rnt_1", **paid)
+    office.rental(anna, "changed", version=3, periodHours=48, change="extended",
+                  changedBy="billing", fromPeriodHours=72)  # fmt: skip
+    office.work()
+    assert mail.taken == []
+    paid |= {"fromPeriodHours": 72, "amount": -9_000}
+    office.tell("billing", "rental.change_paid", "rnt_1", **paid)
+    office.work()
+    [letter] = mail.taken
+    assert letter["Subject"] == "Срок аренды сокращён: Маузер"
+    assert "Возвращено: 90,00 ₽" in text_of(letter)
 
 
 def test_an_operators_extension_and_a_move_need_no_word_of_billing(office, mail):

@@ -25,6 +25,7 @@ from farebox.storage import Tx
 
 COPY: Final = "titles"
 ANY_LANGUAGE: Final = ""
+_FROM: Final = "fromPeriodHours"
 
 
 def keep_item(tx: Tx, event: Event) -> None:
@@ -96,19 +97,30 @@ def note_change(
 ) -> ChangePart | None:
     """Note one half of a rental's other period; returns both when this is the second.
 
-    Access and billing tell of it in two logs, so either half may be heard first.
+    Access and billing tell of it in two logs, so either half may be heard first. A half that began
+    at another period is of a change that came to nothing: the newer half takes its place.
     """
     table = store.part
     key = {"rental": rental, "period_hours": period_hours}
     tx.insert_once(table, {**key, "paid": None, "done": None}, key=tuple(key))
     here = (table.c.rental == rental, table.c.period_hours == period_hours)
     row = tx.run(sa.select(table).where(*here).with_for_update()).one()
-    paid, done = paid or _read(row.paid), done or _read(row.done)
+    before_paid, before_done = _read(row.paid), _read(row.done)
+    if paid is None and _began_alike(before_paid, done):
+        paid = before_paid
+    elif done is None and _began_alike(paid, before_done):
+        done = before_done
     if paid is not None and done is not None:
         tx.run(table.delete().where(*here))
         return ChangePart(paid=paid, done=done)
     tx.run(table.update().where(*here).values(paid=_written(paid), done=_written(done)))
     return None
+
+
+def _began_alike(paid: dict[str, Any] | None, done: dict[str, Any] | None) -> bool:
+    if paid is None or done is None:
+        return False
+    return bool(paid.get(_FROM) == done.get(_FROM))
 
 
 def _keep_title(tx: Tx, event: Event, kind: TitleKind, code: str, made: Counted) -> None:

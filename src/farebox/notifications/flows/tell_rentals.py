@@ -27,6 +27,8 @@ from farebox.storage import Tx
 
 HOUR_US: Final = 3_600 * SECOND_US
 _FAILED: Final = "failed"
+_RETURNED: Final = "returned"
+_BY_BANK: Final = "charged_back"
 _OF_A_CHANGE: Final = "shortened"
 """Money that goes back for a shorter rental is in the letter about the change."""
 _CHANGES: Final = frozenset({"moved", "extended"})
@@ -66,6 +68,7 @@ def _line(tx: Tx, line: Said, rentals: list[RentalCopy]) -> BoughtLine:
         ends_at=ends_at,
         hours=hours,
         given=line.get("state") != _FAILED,
+        returned=line.get("state") == _RETURNED,
     )
 
 
@@ -125,21 +128,26 @@ def change_failed(tx: Tx, event: Event) -> Iterator[Draft]:
 
 
 def refund(tx: Tx, event: Event) -> Iterator[Draft]:
-    """Tell what went back, and whether what was bought went with it."""
+    """Tell what went back, and whether what was bought went with it.
+
+    What a bank has taken back is no refund, so it has no number: it is told once for its event.
+    """
     said = event.data
     kind = text(said, "kind")
     if kind == _OF_A_CHANGE:
         return
-    refund_id = text(said, "refundId")
+    by_bank = kind == _BY_BANK
+    once = event.id if by_bank else text(said, "refundId")
     facts = Refund(
         order=text(said, "orderId"),
         currency=text(said, "currency"),
         amount=number(said, "amount"),
         titles=tuple(_name(tx, line) for line in said.get("lines") or ()),
-        taken=kind in {"return", "undone"},
+        taken=by_bank or kind in {"return", "undone"},
         undone=kind == "undone",
+        by_bank=by_bank,
     )
-    yield draft(event, "refund", whom(tx, said), refund_id, facts)
+    yield draft(event, "refund", whom(tx, said), once, facts)
 
 
 def _changed(tx: Tx, event: Event, done: Said, paid: Said | None) -> Iterator[Draft]:

@@ -27,7 +27,10 @@ class AccountOpened(Facts, frozen=True, kw_only=True):
 
 
 class BoughtLine(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that was bought. A rental has both times; `given` is whether it could be given."""
+    """One thing that was bought. A rental has both times; `given` is whether it could be given.
+
+    `returned` is whether it has gone back before the whole order was given.
+    """
 
     title: Title
     amount: int
@@ -35,6 +38,7 @@ class BoughtLine(msgspec.Struct, frozen=True, kw_only=True):
     ends_at: int | None = None
     hours: int | None = None
     given: bool = True
+    returned: bool = False
 
 
 class Purchase(Facts, frozen=True, kw_only=True):
@@ -86,7 +90,8 @@ class ChangeFailed(Facts, frozen=True, kw_only=True):
 class Refund(Facts, frozen=True, kw_only=True):
     """Money went back. `taken` tells that what was bought is gone with it.
 
-    `undone` tells that it could not be given in the first place.
+    `undone` tells that it could not be given in the first place, `by_bank` that it was no refund of
+    ours: a bank has taken the payment back, and what was bought is gone with it.
     """
 
     order: str
@@ -95,6 +100,7 @@ class Refund(Facts, frozen=True, kw_only=True):
     titles: tuple[Title, ...]
     taken: bool
     undone: bool
+    by_bank: bool = False
 
 
 class Document(Facts, frozen=True, kw_only=True):
