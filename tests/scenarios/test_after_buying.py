@@ -13,11 +13,19 @@ from farebox.billing.flows import buy
 from farebox.billing.flows.say_by_hand import say_payment
 from farebox.billing.orders.model import Wish
 from farebox.billing.orders.model_automatic import AutomaticPurchase
-from farebox.billing.orders.model_refunds import NothingToRefund
+from farebox.billing.orders.model_refunds import NothingToRefund, RefundRule
 from farebox.billing.orders.service import lock_order
 from farebox.billing.orders.service_automatic import set_automatic
-from farebox.billing.orders.service_changes import quote_change
+from farebox.billing.orders.service_changes import (
+    begin_change,
+    finish_change,
+    pending_change,
+    quote_change,
+    undo_change,
+)
 from farebox.billing.orders.service_paying import end_order
+from farebox.billing.orders.service_policies import write_policy
+from farebox.billing.orders.service_refunds import return_lines
 from farebox.billing.payments.model import PaymentNotSo
 from farebox.billing.payments.service import payments_of
 from farebox.events.model import Event, Position
@@ -96,6 +104,39 @@ def test_a_shorter_rental_brings_the_difference_back_before_it_starts(rich):
     rich.clock.move(6 * HOUR)
     assert run(rich.billing, quote_change, line.rental, 24).amount == 12_000
     assert run(rich.access, rentals.read_rental, line.rental).rental.period_hours == 12
+
+
+def returned_while_changed(sides, hours, to_hours, percent):
+    """Return a rental's order and line that went back between the money and access's word on it."""
+    run(sides.billing, write_policy, ADA, "online_rental", [RefundRule(percent=percent)])
+    start = sides.clock.now_us() + 5 * HOUR
+    wish = Wish(kind="item", code="mauser", offer="online", period_hours=hours, starts_at=start)
+    order, line = sides.bought(wish=wish)
+    run(
+        sides.billing, begin_change, line.rental, change_id="evt_1", from_hours=hours,
+        to_hours=to_hours,
+    )  # fmt: skip
+    run(sides.billing, return_lines, ADA, order.id, None, accept_nothing=True)
+    return order, line
+
+
+@pytest.mark.parametrize(("percent", "net"), [("100", 0), ("50", 24_000)])
+def test_a_shorter_rental_that_was_returned_meanwhile_gives_back_nothing_more(rich, percent, net):
+    order, line = returned_while_changed(rich, 48, 12, percent)
+    run(rich.billing, finish_change, line.rental, 12)
+    assert rich.order(order.id).net == net
+    assert run(rich.billing, pending_change, line.id) is None
+    rich.trial()
+
+
+@pytest.mark.parametrize(("percent", "net"), [("100", 0), ("50", 18_000), ("0", 36_000)])
+def test_a_longer_rental_that_was_returned_and_cannot_be_is_paid_back_in_part(rich, percent, net):
+    """Half of 480 went back with the line: of the 120 for the change the other half goes now."""
+    order, line = returned_while_changed(rich, 24, 48, percent)
+    run(rich.billing, undo_change, line.rental, "rental_window")
+    assert rich.order(order.id).net == net
+    assert run(rich.billing, pending_change, line.id) is None
+    rich.trial()
 
 
 # -- gateways ------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from farebox.billing.orders.model_changes import (
     ShorteningRefused,
 )
 from farebox.billing.orders.model_refunds import RefundFacts
+from farebox.billing.orders.rules import share
 from farebox.billing.orders.rules_changes import difference
 from farebox.billing.orders.rules_refunds import percent_of, refund_of
 from farebox.billing.orders.service import line_of_rental, lines_of, lock_order, read_order
@@ -94,25 +95,37 @@ def begin_change(
 
 
 def finish_change(tx: Tx, rental: str, hours: int) -> None:
-    """Note that access has changed a rental; what a shorter one costs less goes back now."""
+    """Note that access has changed a rental; what a shorter one costs less goes back now.
+
+    Of a line that was returned meanwhile nothing more goes back: that was reckoned by its policy.
+    """
     order, line = order_of_rental(tx, rental)
     pending = pending_change(tx, line.id)
     if pending is None or pending.to_hours != hours:
         return
-    if pending.amount < 0:
+    if pending.amount < 0 and line.state != "returned":
         note = f"{pending.from_hours} to {pending.to_hours} hours"
         give_back_of_line(tx, order, line, -pending.amount, kind="shortened", note=note)
     _end(tx, pending, "done")
 
 
 def undo_change(tx: Tx, rental: str, reason: str) -> None:
-    """Give back in full what a change has cost that access could not do."""
+    """Give back in full what a change has cost that access could not do.
+
+    Of a line that was returned meanwhile, the part of it that has not gone back with the line.
+    """
     order, line = order_of_rental(tx, rental)
     pending = pending_change(tx, line.id)
     if pending is None:
         return
-    if pending.amount > 0:
-        give_back_of_line(tx, order, line, pending.amount, kind="change_undone", note=reason)
+    amount = pending.amount
+    if line.state == "returned":
+        charges = charges_of(tx, order.id, [line.id])
+        charged = sum(each.gross for each in charges)
+        left = charged - sum(each.refunded for each in charges)
+        amount = share(amount, left, charged)
+    if amount > 0:
+        give_back_of_line(tx, order, line, amount, kind="change_undone", note=reason)
     _end(tx, pending, "undone", reason=reason)
 
 
