@@ -17,9 +17,10 @@ from farebox.billing.orders.model import (
     PriceChanged,
 )
 from farebox.billing.orders.service import Terms
+from farebox.billing.orders.service_paying import orders_to_pay
 from farebox.billing.orders.service_policies import set_commission
 from farebox.billing.wallets.model import WalletShort
-from tests.support.sales import ANNA, MINUTE, Sales, credits_, online
+from tests.support.sales import ANNA, BORIS, MINUTE, Sales, credits_, online
 from tests.support.services import ADA, at_once, run
 
 CREDITS_100 = 25000
@@ -222,6 +223,18 @@ def test_an_order_buys_at_once_when_its_wallet_is_filled(sales, due):
     at_once([due.step] * 2)
     assert order(sales, made).state == "paid"
     assert sales.balance(ANNA) == 0
+
+
+def test_orders_of_empty_wallets_keep_no_later_one_from_being_paid(sales):
+    terms = {"wait": True, "buy_at_once": True}
+    for key in ("key_1", "key_2", "key_3"):
+        complete(sales, cart_of(sales, credits_(100)), key, **terms)
+    later = complete(sales, cart_of(sales, credits_(100), customer=BORIS), **terms)
+    assert run(sales.database, orders_to_pay, 2) == []
+    sales.fill(BORIS, 25_000)
+    assert run(sales.database, orders_to_pay, 2) == [later.id]
+    sales.fill(ANNA, 25_000)
+    assert len(run(sales.database, orders_to_pay, 2)) == 2
 
 
 def test_an_order_that_is_not_paid_in_time_expires_and_its_cart_is_open_again(sales, due):

@@ -176,10 +176,10 @@ def list_orders(
     return page_of([store.order_of(row) for row in rows], limit, lambda one: one.id)
 
 
-def orders_waiting(tx: Tx, limit: int) -> list[Order]:
-    """Return orders that are to be paid as soon as their customers' wallets are filled."""
+def orders_waiting(tx: Tx, limit: int, *, after: str = "") -> list[Order]:
+    """Return orders that are to be paid as soon as their customers' wallets are filled, by id."""
     table = store.order
-    waits = (table.c.state == "awaiting_funds", table.c.buy_at_once == 1)
+    waits = (table.c.state == "awaiting_funds", table.c.buy_at_once == 1, table.c.id > after)
     rows = tx.run(sa.select(table).where(*waits).order_by(table.c.id).limit(limit))
     return [store.order_of(row) for row in rows]
 

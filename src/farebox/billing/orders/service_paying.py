@@ -59,12 +59,20 @@ def pay_order(tx: Tx, order: Order) -> Order:
 
 
 def orders_to_pay(tx: Tx, limit: int) -> list[str]:
-    """Return orders that have waited for their funds, buy at once, and whose wallet has enough."""
-    return [
-        order.id
-        for order in orders_waiting(tx, limit)
-        if wallets.balance_of(tx, order.customer, order.currency).available >= order.total
-    ]
+    """Return orders that have waited for their funds, buy at once, and whose wallet has enough.
+
+    Every waiting order is looked at: those of empty wallets must not keep a later one from it.
+    """
+    ready: list[str] = []
+    waiting = orders_waiting(tx, limit)
+    while waiting and len(ready) < limit:
+        ready += [
+            order.id
+            for order in waiting
+            if wallets.balance_of(tx, order.customer, order.currency).available >= order.total
+        ]
+        waiting = orders_waiting(tx, limit, after=waiting[-1].id)
+    return ready[:limit]
 
 
 def _by_gateway(tx: Tx, order: Order) -> Order:
