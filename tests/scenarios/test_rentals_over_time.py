@@ -4,12 +4,12 @@ from collections import Counter
 
 import pytest
 
-from farebox.access.entitlements.service import list_entitlements
+from farebox.access.entitlements.service import list_entitlements, revoke_entitlement
 from farebox.access.flows.change_rental import ask_extension
 from farebox.access.flows.remind_rentals import RentalReminders
 from farebox.access.marketplace.model import Offer, PeriodRefused
 from farebox.access.rentals import service as rentals
-from farebox.access.rentals.model import RentalOver
+from farebox.access.rentals.model import RentalOver, RentalWindow
 from farebox.kernel.clock import show_time
 from tests.support.market import H, Market
 from tests.support.services import ADA, at_once, run
@@ -111,6 +111,27 @@ def test_an_extension_that_was_paid_too_late_or_twice_comes_back(market, clock):
         "rental_changed", "rental_over", "rental_unknown",
     ]  # fmt: skip
     assert market.rental(made).ends_at == one.ends_at
+
+
+def test_nobody_pays_for_a_longer_period_when_the_second_clock_ends_no_later(market, clock):
+    """Two days after the first play it is over, whatever time there was to begin with it."""
+    one = market.rental(market.buy("two", period_hours=720)).rental
+    assert run(market.database, ask_extension, one.id, 744).data["periodHours"] == 744
+    ends_at = run(market.database, rentals.play_rental, ADA, one.id, confirmed=True).ends_at
+    with pytest.raises(RentalWindow):
+        run(market.database, ask_extension, one.id, 744)
+    paid = {"rentalId": one.id, "change": "extend", "fromPeriodHours": 720, "periodHours": 744}
+    market.billing.hear(market.billing.event("rental.change_paid", "chg_1", **paid))
+    assert [data["reason"] for data in market.told("rental.change_failed")] == ["rental_window"]
+    assert run(market.database, rentals.read_rental, one.id).ends_at == ends_at
+
+
+def test_nobody_is_reminded_of_a_right_that_support_took_back(market, clock):
+    made = market.buy()
+    one = market.rental(made)
+    run(market.database, revoke_entitlement, ADA, one.rental.entitlement)
+    clock.set(one.ends_at - 3 * H)
+    assert market.reminded() == []
 
 
 def test_a_period_that_is_not_offered_cannot_be_asked_for(market):

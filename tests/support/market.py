@@ -18,7 +18,7 @@ from tests.support.stall import FOR_GOOD, ONLINE, TICKET, Stall
 
 H = 3_600_000_000
 TWO_CLOCKS = Offer(
-    code="two", kind="online_rental", periods=(720,), clocks=2, finish_within_hours=48
+    code="two", kind="online_rental", periods=(720, 744), clocks=2, finish_within_hours=48
 )
 
 

@@ -13,8 +13,8 @@ from farebox.access.flows.buy_item import BILLING, OrderEventRefused
 from farebox.access.marketplace.model import PeriodRefused
 from farebox.access.marketplace.rules import offer_of
 from farebox.access.marketplace.service import read_item
-from farebox.access.rentals.model import Change, RentalChanged
-from farebox.access.rentals.rules import extended
+from farebox.access.rentals.model import Change, Rental, RentalChanged, RentalWindow
+from farebox.access.rentals.rules import ends_at, extended
 from farebox.access.rentals.service import (
     extend_rental,
     facts_of,
@@ -48,14 +48,15 @@ def ask_extension(
     """Ask billing to charge for another period of a rental, in all; returns the event.
 
     Refuses a period that the offer does not have (`period_refused`) and what could not be done if
-    it were paid now (`rental_over`, `rental_started`, `rental_window`).
+    it were paid now (`rental_over`, `rental_started`, `rental_window`), also because a second clock
+    ends the rental no later for it.
     """
     one = read_rental(tx, rental_id, consumer=consumer)
     rental = one.rental
     offer = offer_of(read_item(tx, rental.item), rental.offer)
     if period_hours not in offer.periods or period_hours == rental.period_hours:
         raise PeriodRefused(f"the offer has the periods {', '.join(map(str, offer.periods))}")
-    extended(rental, period_hours, tx.now_us)
+    _must_gain(rental, period_hours, tx.now_us)
     asked = {
         **facts_of(one),
         "change": "extend",
@@ -90,10 +91,19 @@ def _apply(tx: Tx, paid: ChangePaid) -> None:
         return
     if paid.period_hours is None:
         raise OrderEventRefused("an extension names its period")
-    now = lock_rental(tx, paid.rental_id).period_hours
+    rental = lock_rental(tx, paid.rental_id)
+    now = rental.period_hours
     if now != paid.period_hours and paid.from_period_hours not in {None, now}:
         raise RentalChanged
+    _must_gain(rental, paid.period_hours, tx.now_us)
     extend_rental(tx, BILLING, paid.rental_id, paid.period_hours)
+
+
+def _must_gain(rental: Rental, period_hours: int, now: int) -> None:
+    """Refuse what cannot be done, and a longer period that would end no later than this one."""
+    changed = extended(rental, period_hours, now)
+    if period_hours > rental.period_hours and ends_at(changed) == ends_at(rental):
+        raise RentalWindow("its second clock ends it no later")
 
 
 def _time(text: str | None) -> int:

@@ -7,6 +7,7 @@ once for each end, however many workers look and however often one of them dies.
 
 import sqlalchemy as sa
 
+from farebox.access.entitlements.service import read_entitlement
 from farebox.access.rentals import store
 from farebox.access.rentals.model import Rental
 from farebox.access.rentals.rules import ends_at, reminds_at, seen
@@ -61,6 +62,9 @@ def _tell(tx: Tx, rental_id: str, version: int) -> bool:
     )
     one = seen(rental, tx.now_us)
     if rental.version != version or not one.expiring:
+        return False
+    # The right may have been taken back without its rental.
+    if read_entitlement(tx, rental.entitlement).revoked_at is not None:
         return False
     data = {
         "entitlementId": rental.entitlement,
