@@ -1,8 +1,13 @@
 """Signing in and out at the pages, and what a stranger's request cannot do."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
-from farebox.web.pages import local_address
+from farebox.access.consumers.model import SignInRefused
+from farebox.web import sign_in
+from farebox.web.pages import CSRF_COOKIE, local_address
 from farebox.web.sessions import COOKIE, browser_of
 from tests.api.conftest import operator_key
 from tests.web.conftest import PASSWORD
@@ -25,6 +30,33 @@ def test_a_wrong_password_is_told_in_words_and_begins_nothing(browser, ada):
     assert 'role="alert"' in answer.text
     assert 'value="ada@example.org"' in answer.text, "what was typed is not asked again"
     assert COOKIE not in browser.client.cookies
+
+
+def test_tries_wait_for_one_another_and_not_everybody_for_them(browser, monkeypatch):
+    browser.open("/store/sign-in")
+    form = {"_csrf_token": browser.client.cookies[CSRF_COOKIE], "email": "ada@example.org"}
+    busy, most, lock = threading.Semaphore(0), [0, 0], threading.Lock()
+    waits = threading.Event()
+
+    def hash_slowly(*_):
+        with lock:
+            most[0] += 1
+            most[1] = max(most)
+        busy.release()
+        assert waits.wait(30)
+        with lock:
+            most[0] -= 1
+        raise SignInRefused
+
+    monkeypatch.setattr(sign_in, "sign_in", hash_slowly)
+    with ThreadPoolExecutor(8) as crowd:
+        tries = [crowd.submit(browser.client.post, "/store/sign-in", data=form) for _ in range(8)]
+        for _ in range(sign_in.TRIES_AT_ONCE):
+            assert busy.acquire(timeout=30)
+        assert browser.open("/store/").status_code == 200, "the store is open meanwhile"
+        waits.set()
+        assert {each.result().status_code for each in tries} == {403}
+    assert most[1] == sign_in.TRIES_AT_ONCE
 
 
 def test_signing_out_ends_the_session_for_whoever_has_copied_the_cookie(browser, ada):
