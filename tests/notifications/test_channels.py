@@ -224,6 +224,24 @@ def test_quiet_hours_hold_back_what_rings(quiet_world, start, end, by_sms, by_ma
     assert seen == list(zip(by_sms, by_mail, strict=True))
 
 
+@pytest.mark.parametrize(
+    ("chosen", "by_sms", "by_mail"),
+    [({"channel": "sms"}, 1, 0), ({"channel": "mail", "quiet": Quiet(start=960, end=1080)}, 0, 1)],
+    ids=["quiet no more", "by mail"],
+)
+def test_what_is_chosen_in_quiet_hours_counts_for_letters_that_wait_for_their_end(
+    quiet_world, chosen, by_sms, by_mail
+):
+    office, mail, sms, anna = quiet_world
+    office.choose(anna, channel="sms", quiet=Quiet(start=960, end=1080))
+    office.expiring(anna)
+    office.work()
+    assert (sms.taken, mail.taken) == ([], [])
+    office.choose(anna, **chosen)
+    office.work()
+    assert (len(sms.taken), len(mail.taken)) == (by_sms, by_mail)
+
+
 def test_support_sends_a_letter_again_in_its_own_language_and_zone(office, mail):
     """Scenario 35: the operator reads Russian, Boris English."""
     boris = office.boris()

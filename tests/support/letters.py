@@ -23,13 +23,12 @@ from farebox.notifications.channels.gateways.phone import Phone
 from farebox.notifications.channels.model import Documents
 from farebox.notifications.channels.service import Gateways
 from farebox.notifications.deliveries.model import LetterLog, Notice
-from farebox.notifications.deliveries.service import list_letters
+from farebox.notifications.deliveries.service import choose, list_letters
 from farebox.notifications.deliveries.service_notices import list_notices
 from farebox.notifications.flows.handlers import COPIES, HANDLERS
 from farebox.notifications.flows.send_letters import Letters
 from farebox.notifications.letters.model import Terms
 from farebox.notifications.preferences.model import Preference
-from farebox.notifications.preferences.service import set_preference
 from farebox.storage import Database
 from tests.support.served import free_port
 from tests.support.services import ADA, run
@@ -198,7 +197,7 @@ class Office:
 
     def choose(self, recipient: str, **chosen: Any) -> None:
         """Let somebody choose how they are told."""
-        run(self.database, set_preference, ADA, Preference(recipient=recipient, **chosen))
+        run(self.database, choose, ADA, Preference(recipient=recipient, **chosen))
 
     def close(self) -> None:
         self.worker.close()

@@ -78,7 +78,7 @@ def set_preference(
     made = read_preferences(consumer, data)
     return command.answer(
         PreferencesView,
-        lambda tx: show_preferences(preferences.set_preference(tx, command.actor, made)),
+        lambda tx: show_preferences(deliveries.choose(tx, command.actor, made)),
     )
 
 

@@ -17,6 +17,8 @@ from farebox.notifications.deliveries.model import (
     LetterUnknown,
 )
 from farebox.notifications.letters.model import LetterKind
+from farebox.notifications.preferences.model import Preference
+from farebox.notifications.preferences.service import set_preference
 from farebox.notifications.recipients.service import find_recipient
 from farebox.platform.model import Actor, Page
 from farebox.platform.rules import checked_limit, page_of
@@ -60,6 +62,21 @@ def queue(tx: Tx, draft: Draft) -> bool:
     if is_new:
         tx.after_commit(BELL.ring)
     return is_new
+
+
+def choose(tx: Tx, actor: Actor, made: Preference) -> Preference:
+    """Keep what somebody has chosen, and look at once at the letters that wait for another time.
+
+    Whoever ends their quiet hours, or chooses another channel, does not wait for their old end. A
+    letter that is being tried is left alone. Refuses what `set_preference` refuses.
+    """
+    kept = set_preference(tx, actor, made)
+    table = store.letter
+    here = (table.c.recipient == made.recipient, table.c.due_at > tx.now_us)
+    waits = (*here, table.c.zone.is_not(None), table.c.claim.is_(None))
+    tx.run(table.update().where(*waits).values(due_at=tx.now_us))
+    tx.after_commit(BELL.ring)
+    return kept
 
 
 def list_letters(
