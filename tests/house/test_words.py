@@ -8,7 +8,7 @@ import pytest
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
-PACKAGES = ("farebox.web", "farebox.shop", "farebox.portal")
+PACKAGES = ("farebox.web", "farebox.shop", "farebox.portal", "farebox.console")
 FILLED = re.compile(r"%\((\w+)\)s")
 
 

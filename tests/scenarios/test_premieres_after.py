@@ -197,7 +197,8 @@ def test_41_the_figures_of_the_day_come_from_the_reports(store, day):
     [row] = sales["rows"]
     assert row == {
         "currency": "RUB", "top_ups": 136_000, "charges": 134_000, "refunds": 50_000,
-        "net": 84_000, "commission": 12_600, "orders": 2, "customers": 2, "wallets": 52_000,
+        "net": 84_000, "commission": 12_600, "average_order": 67_000, "orders": 2, "customers": 2,
+        "wallets": 52_000, "bonus": 0,
     }  # fmt: skip
     balances = {
         each["account"]: each["balance"] for each in admin.get("/v1/reports/balances")["rows"]

@@ -10,6 +10,7 @@ from farebox.billing.copies import store as copies
 from farebox.billing.customers import service as customers
 from farebox.billing.customers.model import CustomerUnknown
 from farebox.billing.pricing.model_money import CurrencyUnknown
+from farebox.billing.reports import service as reports
 from farebox.billing.wallets import service as wallets
 from farebox.billing.wallets.model import (
     Balance,
@@ -91,6 +92,19 @@ def test_paid_money_and_bonus_are_apart(billing, anna):
         paid=1_000, bonus=300, available=1_300, bonus_ends=(BonusEnd(amount=300, ends_at=end),)
     )
     assert trial(billing) == {"cash:sandbox": -1_000, "bonus": -300, "wallet": 1_300}
+
+
+def test_bonus_is_told_apart_as_of_any_instant(billing, anna, clock):
+    fill(billing, 1_000)
+    give_bonus(billing, 300)
+    clock.move(HOUR_US)
+    given = now(billing)
+    clock.move(HOUR_US)
+    pay(billing, 100)
+    rows = run(billing, reports.sales, since=0, before=given)
+    assert [(row.wallets, row.bonus) for row in rows] == [(1_300, 300)]
+    rows = run(billing, reports.sales, since=given, before=given + 2 * HOUR_US)
+    assert [(row.wallets, row.bonus, row.average_order) for row in rows] == [(1_200, 200, 0)]
 
 
 def test_bonus_pays_first_and_the_entry_goes_with_it(billing, anna):

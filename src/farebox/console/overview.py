@@ -109,7 +109,7 @@ async def _money(page: Page) -> list[dict[str, Any]]:
 def _row(report: Any, currency: str) -> dict[str, Any]:  # noqa: ANN401 - JSON
     rows = [] if report is None else report["rows"]
     found: dict[str, Any] = next((row for row in rows if row["currency"] == currency), {})
-    return dict.fromkeys(_FIGURES, 0) | found
+    return found or dict.fromkeys(_FIGURES, 0)
 
 
 async def _imbalance(page: Page) -> dict[str, Any] | None:

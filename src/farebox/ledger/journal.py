@@ -129,3 +129,22 @@ def balances_at(tx: Tx, asset: Asset, before: int | None = None) -> dict[str, in
         for row in rows:
             totals[row.account] = totals.get(row.account, 0) + sign * int(row.moved)
     return {name: total for name, total in totals.items() if total}
+
+
+def granted_at(tx: Tx, asset: Asset, class_: int, before: int | None = None) -> int:
+    """Return what all grants of a class hold before an instant, or now, by the journal itself."""
+    journal, account = store.transfer, store.account
+    here = [
+        journal.c.kind.in_(POSTED),
+        account.c.asset == asset.number,
+        account.c.kind == AccountKind.GRANT.value,
+        account.c["class"] == class_,
+    ]
+    if before is not None:
+        here.append(journal.c.at < before)
+    total = 0
+    for side, sign in ((journal.c.credit, 1), (journal.c.debit, -1)):
+        moved = sa.cast(sa.func.sum(journal.c.amount), sa.BigInteger)
+        found = tx.run(sa.select(moved).join(account, account.c.id == side).where(*here))
+        total += sign * int(found.scalar_one() or 0)
+    return total

@@ -7,6 +7,7 @@ import msgspec
 from farebox.billing.books.model import WALLET, About, BookEntry, Kind
 from farebox.billing.books.rules import kind_of
 from farebox.ledger import journal
+from farebox.ledger.model import INCLUDED
 from farebox.ledger.service import Ledger
 from farebox.storage import Tx
 
@@ -52,6 +53,11 @@ def balances_at(tx: Tx, currency: str, before: int | None = None) -> dict[str, i
     """
     found = journal.balances_at(tx, Ledger().asset(tx, currency), before)
     return {_shown(name): amount for name, amount in sorted(found.items())}
+
+
+def bonus_at(tx: Tx, currency: str, before: int | None = None) -> int:
+    """Return how much of what is in all wallets is bonus, before an instant, or now."""
+    return journal.granted_at(tx, Ledger().asset(tx, currency), INCLUDED, before)
 
 
 def kind_of_account(name: str) -> Kind:

@@ -29,7 +29,8 @@ class SalesRow(msgspec.Struct, frozen=True, kw_only=True):
     """Prepaid money and orders of a time; `wallets` is what customers hold at its end.
 
     `charges` are what orders and longer rentals cost, taxes and sellers' parts in it, `refunds`
-    what went back of them, `net` the difference.
+    what went back of them, `net` the difference. `average_order` is charges by orders, rounded
+    half up, 0 where there are none. `bonus` is the part of `wallets` that nobody paid for.
     """
 
     currency: str
@@ -38,9 +39,11 @@ class SalesRow(msgspec.Struct, frozen=True, kw_only=True):
     refunds: int
     net: int
     commission: int
+    average_order: int
     orders: int
     customers: int
     wallets: int
+    bonus: int
 
 
 class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ commission - refunds. An entry counts for the key that it names itself; what nam
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,7 @@ from farebox.billing.reports.model_money import (
     RevenueRow,
     SalesRow,
 )
+from farebox.kernel.rounding import rounded
 
 _FORMS: Final[Mapping[By, str]] = {"day": "%Y-%m-%d", "month": "%Y-%m", "year": "%Y"}
 
@@ -65,7 +67,7 @@ def revenue_rows(
     ]
 
 
-def sales_row(entries: Iterable[BookEntry], *, currency: str, wallets: int) -> SalesRow:
+def sales_row(entries: Iterable[BookEntry], *, currency: str, wallets: int, bonus: int) -> SalesRow:
     """Return what was topped up, charged for orders and given back, by the books' own entries.
 
     What an order costs goes out of suspense (`sale`), what goes back into it (`refund`): so each
@@ -90,9 +92,11 @@ def sales_row(entries: Iterable[BookEntry], *, currency: str, wallets: int) -> S
         currency=currency,
         **sums,
         net=sums["charges"] - sums["refunds"],
+        average_order=rounded(Fraction(sums["charges"], len(orders))) if orders else 0,
         orders=len(orders),
         customers=len(customers),
         wallets=wallets,
+        bonus=bonus,
     )
 
 

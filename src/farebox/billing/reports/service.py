@@ -87,6 +87,7 @@ def sales(tx: Tx, *, since: int, before: int) -> list[SalesRow]:
             journal.entries(tx, currency, since=since, before=before),
             currency=currency,
             wallets=journal.balances_at(tx, currency, before).get(WALLET, 0),
+            bonus=journal.bonus_at(tx, currency, before),
         )
         for currency in journal.currencies(tx)
     ]

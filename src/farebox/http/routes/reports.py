@@ -51,7 +51,8 @@ SALES: Final = (
     "top_ups is what was put into wallets for money; charges is what orders and longer rentals"
     " cost, taxes and sellers' parts in it; refunds is what went back of them; net = charges -"
     " refunds; commission is ours of what others sold; orders and customers count those charged;"
-    " wallets is what customers hold at the end."
+    " average_order = charges / orders, rounded half up; wallets is what customers hold at the end,"
+    " bonus how much of it nobody paid for."
 )
 BALANCES: Final = (
     "balance is credits less debits before the instant: what we own is negative, what we owe or"
