@@ -12,6 +12,8 @@ import sqlalchemy as sa
 
 import farebox
 from farebox.ledger import store
+from farebox.ledger.model import Grant, Source, Use
+from farebox.ledger.service import Ledger, request
 from farebox.platform import store as audit
 from farebox.storage import Database, MigrationRefused, migrate, migrations, pending
 from farebox.storage.migrations import Step, steps_of
@@ -244,6 +246,30 @@ def test_later_step_meets_the_rows_of_an_earlier_one(
     assert [step.number for step in migrate(empty, ("ledger",))] == [2]
     with empty.read() as tx:
         assert [tuple(row) for row in tx.run(sa.text("SELECT id, more FROM one"))] == [(7, None)]
+
+
+def test_what_was_remembered_before_a_step_is_remembered_after_it(
+    empty: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = steps_of(["ledger"])
+    monkeypatch.setattr(migrations, "steps_of", lambda _: steps[:2])
+    migrate(empty, ("ledger",))
+    with empty.write() as tx:
+        bucket = Ledger().open_bucket(tx, Ledger().open_asset(tx, "films"))
+    asked = [
+        (Grant(bucket=bucket, amount=5), "k1"),
+        (Use(sources=(Source(bucket),), amount=7), "k2"),  # denied
+    ]
+
+    def apply() -> list[Any]:
+        requests = [request(command, caller="anna", key=key) for command, key in asked]
+        with empty.write() as tx:
+            return list(Ledger().apply(tx, requests))
+
+    first = apply()
+    monkeypatch.setattr(migrations, "steps_of", lambda _: steps)
+    assert migrate(empty, ("ledger",)) == steps[2:]
+    assert apply() == first
 
 
 def test_journal_takes_rows_and_keeps_them(database: Database) -> None:
