@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 import farebox
 from farebox.ledger import store
-from farebox.ledger.model import Grant, Source, Use
+from farebox.ledger.model import Command, Grant, Source, Use
 from farebox.ledger.service import Ledger, request
 from farebox.platform import store as audit
 from farebox.storage import Database, MigrationRefused, migrate, migrations, pending
@@ -256,7 +256,7 @@ def test_what_was_remembered_before_a_step_is_remembered_after_it(
     migrate(empty, ("ledger",))
     with empty.write() as tx:
         bucket = Ledger().open_bucket(tx, Ledger().open_asset(tx, "films"))
-    asked = [
+    asked: list[tuple[Command, str]] = [
         (Grant(bucket=bucket, amount=5), "k1"),
         (Use(sources=(Source(bucket),), amount=7), "k2"),  # denied
     ]
