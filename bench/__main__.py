@@ -61,38 +61,37 @@ def main(arguments: Sequence[str]) -> int:
         return _into_readme()
     sizes = QUICK if asked.quick else FULL
     wanted = list(FIGURES) if "all" in asked.figures else list(dict.fromkeys(asked.figures))
+    command = shlex.join(["python", "-m", "bench", *arguments])
+    earlier = report.load()
+    rows: list[Row] = []
+    failed = False
     with Stage(sizes) as stage:
         where = machine.describe(stage.work)
-        command = shlex.join(["python", "-m", "bench", *arguments])
-        rows, failed = _measure_all(wanted, stage, run=_run_name(where, sizes))
-    earlier = report.load()
-    finished = report.Report(
-        machine=where, sizes=sizes, command=command, rows=_merged(rows, earlier, wanted)
-    )
-    report.save(finished)
+        for number, figure in enumerate(wanted, 1):
+            found, wrong = _measure_one(figure, stage)
+            failed = failed or wrong
+            rows += [measured(row, run=_run_name(where, sizes)) for row in found]
+            # After each one: whoever stops the run here keeps what it has found.
+            merged = _merged(rows, earlier, wanted[:number])
+            report.save(report.Report(machine=where, sizes=sizes, command=command, rows=merged))
     print(report.show(report.Report(machine=where, sizes=sizes, command=command, rows=rows)))
     return 1 if failed else 0
 
 
-def _measure_all(wanted: Sequence[str], stage: Stage, *, run: str) -> tuple[list[Row], bool]:
-    rows: list[Row] = []
-    failed = False
-    for figure in wanted:
-        say(f"{figure}:")
-        try:
-            rows += _measure(figure, stage)
-        except NotMeasured as missing:
-            say(f"  not measured: {missing}")
-            rows += _unmeasured(figure, str(missing))
-        except Wrong as wrong:
-            failed = True
-            say(f"  WRONG: {wrong}")
-            rows += _unmeasured(figure, f"stopped, because a side answered wrongly: {wrong}")
-        except Exception as error:  # noqa: BLE001 - one broken figure must not cost the hour before it
-            failed = True
-            traceback.print_exc()
-            rows += _unmeasured(figure, f"the measurement itself failed: {error!r}")
-    return [measured(row, run=run) for row in rows], failed
+def _measure_one(figure: str, stage: Stage) -> tuple[list[Row], bool]:
+    """Measure a figure; the flag says that a side failed or answered wrongly."""
+    say(f"{figure}:")
+    try:
+        return _measure(figure, stage), False
+    except NotMeasured as missing:
+        say(f"  not measured: {missing}")
+        return _unmeasured(figure, str(missing)), False
+    except Wrong as wrong:
+        say(f"  WRONG: {wrong}")
+        return _unmeasured(figure, f"stopped, because a side answered wrongly: {wrong}"), True
+    except Exception as error:  # noqa: BLE001 - one broken figure must not cost the hour before it
+        traceback.print_exc()
+        return _unmeasured(figure, f"the measurement itself failed: {error!r}"), True
 
 
 def _measure(figure: str, stage: Stage) -> list[Row]:
