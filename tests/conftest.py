@@ -5,6 +5,7 @@
 from several processes. The clock stands still until a test moves it.
 """
 
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -25,6 +26,12 @@ from tests.support.engines import (
 from tests.support.scene import Scene
 
 OpenAt = Callable[..., Database]
+
+
+def pytest_configure() -> None:
+    """Let programs that tests start hear Ctrl-C, also where a shell runs us in the background."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
