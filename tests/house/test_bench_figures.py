@@ -108,7 +108,6 @@ def test_latency_counts_from_the_schedule_and_not_from_the_sending():
         elapsed_ms = seen.answers / seen.per_second * 1e3
         assert seen.answers == 2_000
         assert seen.worst_ms > 0.8 * (elapsed_ms - 2)
-        assert seen.p50_ms > 0.2 * elapsed_ms
 
 
 def test_denial_under_load_is_not_taken_for_a_use():
