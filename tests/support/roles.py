@@ -11,7 +11,8 @@ import random
 import resource
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 # Imported here, so that every child has it: by the engines, only when a database is opened.
@@ -40,6 +41,7 @@ from farebox.ledger.remote import LaneServer
 from farebox.ledger.running import Answer, Runner
 from farebox.ledger.service import Ledger, request
 from farebox.storage import Database, open_database, sqlite
+from farebox.storage.turns import Turns
 from tests.support.dying import STRIKES, Statements
 from tests.support.nursery import Link
 from tests.support.threads import Worker, together
@@ -273,9 +275,26 @@ def cross_buckets(link: Link, *, url: str, buckets: list[int], seed: int, rounds
     database.close()
 
 
+def writes_waited_for() -> list[int]:
+    """Return a list that grows with each turn: how many others wrote while it was waited for."""
+    waited: list[int] = []
+    turn = Turns.turn
+
+    @contextmanager
+    def counted(turns: Turns) -> Iterator[int]:
+        asked = turns.counter()
+        with turn(turns) as before:
+            waited.append((before - asked + 1) // 2)
+            yield before
+
+    Turns.turn = counted  # type: ignore[method-assign]
+    return waited
+
+
 def take_turns(link: Link, *, url: str, bucket: int, name: str, uses: int) -> None:
-    """Use a bucket again and again without a pause; tell when done."""
+    """Use a bucket again and again without a pause; tell how many others wrote before each use."""
     database = opened(url)
+    waited = writes_waited_for()
     lane = Lane(database, Ledger())
     use = Use(sources=(Source(bucket),), amount=1, actor=name)
     lane.call(request(use))
@@ -283,7 +302,7 @@ def take_turns(link: Link, *, url: str, bucket: int, name: str, uses: int) -> No
     link.hear()
     for _ in range(uses):
         lane.call(request(use))
-    link.say("done")
+    link.say(waited[-uses:])
     lane.close()
     database.close()
 
