@@ -173,6 +173,21 @@ def test_a_second_device_of_a_consumer_has_to_take_over(premiere, admin, ada, cl
     assert admin.post(f"{path}/play") == taken, "an operator is no device"
 
 
+def test_a_rental_whose_entitlement_was_revoked_is_played_on_no_device(
+    premiere, admin, ada, client, billing, tables
+):
+    who, tv = ada
+    phone = Api(client, bearer(admin.post(f"/v1/consumers/{who}/keys", {})["key"]))
+    path = f"/v1/rentals/{buy(tv, billing)['rental']}"
+    entitlement = tv.post(f"{path}/play")["entitlement"]
+    admin.delete(f"/v1/entitlements/{entitlement}")
+    before = tables()
+    for device, body in ((tv, {}), (phone, {"take_over": True})):
+        answer = device.call("POST", f"{path}/play", json=body)
+        assert code_of(answer) == (409, "rental_over")
+    assert tables() == before
+
+
 def test_a_purchase_is_begun_once_under_its_key_and_its_id(premiere, ada, billing):
     _, own = ada
     body = {"item": "mauser", "offer": "hall", "id": "pur_" + "0" * 16, "order": "ord_1"}

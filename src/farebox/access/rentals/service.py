@@ -95,13 +95,8 @@ def play_rental(
         return played(rental, tx.now_us, device=device, confirmed=confirmed, take_over=take_over)
 
     old = _locked(tx, rental_id, consumer)
-    if old.first_played_at is None:
-        return _change(tx, actor, "rental.played", old, change)
-    new = change(old)
-    if new != old:
-        _write(tx, new)
-        record(tx, actor, "rental.taken_over", new.id, before=old, after=new)
-    return seen(new, tx.now_us)
+    action = "rental.played" if old.first_played_at is None else "rental.taken_over"
+    return _change(tx, actor, action, old, change)
 
 
 def move_rental(
@@ -161,7 +156,10 @@ def _locked(tx: Tx, rental_id: str, consumer: str | None) -> Rental:
 def _change(
     tx: Tx, actor: Actor, action: str, old: Rental, change: Callable[[Rental], Rental]
 ) -> Seen:
-    """Change a locked rental and its entitlement alike; one that was taken back is over."""
+    """Change a locked rental and its entitlement alike; one that was taken back is over.
+
+    What a copy would not hold, such as the device, is written down and told to nobody.
+    """
     entitlement = read_entitlement(tx, old.entitlement)
     new = change(old)
     if entitlement.revoked_at is not None:
@@ -169,17 +167,20 @@ def _change(
     if new == old:
         return seen(old, tx.now_us)
     _write(tx, new)
+    record(tx, actor, action, new.id, before=old, after=new)
+    after = seen(new, tx.now_us)
+    if facts_of(after) == facts_of(seen(old, tx.now_us)):
+        return after
     set_reminder(tx, new)
     times = {"starts_at": new.starts_at, "expires_at": ends_at(new)}
     write_entitlement(tx, actor, entitlement, msgspec.structs.replace(entitlement, **times))
-    record(tx, actor, action, new.id, before=old, after=new)
     _tell(
         tx, "changed", new,
         change=action.removeprefix("rental."),
         changedBy=actor.id if actor.kind == "system" else actor.kind,
         fromPeriodHours=old.period_hours,
     )  # fmt: skip
-    return seen(new, tx.now_us)
+    return after
 
 
 def _write(tx: Tx, rental: Rental) -> None:
