@@ -110,41 +110,31 @@ def balances_at(tx: Tx, asset: Asset, before: int | None = None) -> dict[str, in
     All buckets together are one account. Read from the journal, not from what is stored beside it:
     the sum is zero, and the same again as the sum of all `entries`.
     """
+    totals: dict[str, int] = {}
+    for (name, _), total in balances_by_class(tx, asset, before).items():
+        totals[name] = totals.get(name, 0) + total
+    return {name: total for name, total in totals.items() if total}
+
+
+def balances_by_class(
+    tx: Tx, asset: Asset, before: int | None = None
+) -> dict[tuple[str, int], int]:
+    """Return what `balances_at` does, the buckets' by the class of their grants."""
     journal, account = store.transfer, store.account
     here = [journal.c.kind.in_(POSTED), account.c.asset == asset.number]
     if before is not None:
         here.append(journal.c.at < before)
-    totals: dict[str, int] = {}
+    name = sa.case((account.c.kind == AccountKind.GRANT.value, BUCKET), else_=account.c.name)
+    moved = sa.cast(sa.func.sum(journal.c.amount), sa.BigInteger)
+    totals: dict[tuple[str, int], int] = {}
     for side, sign in ((journal.c.credit, 1), (journal.c.debit, -1)):
-        name = sa.case((account.c.kind == AccountKind.GRANT.value, BUCKET), else_=account.c.name)
         rows = tx.run(
-            sa.select(
-                name.label("account"),
-                sa.cast(sa.func.sum(journal.c.amount), sa.BigInteger).label("moved"),
-            )
+            sa.select(name.label("account"), account.c["class"], moved.label("moved"))
             .join(account, account.c.id == side)
             .where(*here)
-            .group_by(name)
+            .group_by(name, account.c["class"])
         )
-        for row in rows:
-            totals[row.account] = totals.get(row.account, 0) + sign * int(row.moved)
-    return {name: total for name, total in totals.items() if total}
-
-
-def granted_at(tx: Tx, asset: Asset, class_: int, before: int | None = None) -> int:
-    """Return what all grants of a class hold before an instant, or now, by the journal itself."""
-    journal, account = store.transfer, store.account
-    here = [
-        journal.c.kind.in_(POSTED),
-        account.c.asset == asset.number,
-        account.c.kind == AccountKind.GRANT.value,
-        account.c["class"] == class_,
-    ]
-    if before is not None:
-        here.append(journal.c.at < before)
-    total = 0
-    for side, sign in ((journal.c.credit, 1), (journal.c.debit, -1)):
-        moved = sa.cast(sa.func.sum(journal.c.amount), sa.BigInteger)
-        found = tx.run(sa.select(moved).join(account, account.c.id == side).where(*here))
-        total += sign * int(found.scalar_one() or 0)
-    return total
+        for row in rows.mappings():
+            part = (row["account"], row["class"])
+            totals[part] = totals.get(part, 0) + sign * int(row["moved"])
+    return totals

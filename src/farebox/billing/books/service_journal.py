@@ -55,9 +55,11 @@ def balances_at(tx: Tx, currency: str, before: int | None = None) -> dict[str, i
     return {_shown(name): amount for name, amount in sorted(found.items())}
 
 
-def bonus_at(tx: Tx, currency: str, before: int | None = None) -> int:
-    """Return how much of what is in all wallets is bonus, before an instant, or now."""
-    return journal.granted_at(tx, Ledger().asset(tx, currency), INCLUDED, before)
+def wallets_at(tx: Tx, currency: str, before: int | None = None) -> tuple[int, int]:
+    """Return what is in all wallets before an instant, or now, and how much of it is bonus."""
+    found = journal.balances_by_class(tx, Ledger().asset(tx, currency), before)
+    parts = {class_: amount for (name, class_), amount in found.items() if name == journal.BUCKET}
+    return sum(parts.values()), parts.get(INCLUDED, 0)
 
 
 def kind_of_account(name: str) -> Kind:

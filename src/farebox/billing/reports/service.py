@@ -6,7 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from farebox.billing.books import service_journal as journal
-from farebox.billing.books.model import COMMISSION, REFUNDS, REVENUE, WALLET, BookEntry
+from farebox.billing.books.model import COMMISSION, REFUNDS, REVENUE, BookEntry
 from farebox.billing.pricing.service_currency import scale_of
 from farebox.billing.reports import rules_export, rules_money
 from farebox.billing.reports.model_money import (
@@ -82,15 +82,13 @@ def moved(tx: Tx, *, since: int, before: int) -> list[MovedRow]:
 
 def sales(tx: Tx, *, since: int, before: int) -> list[SalesRow]:
     """Return top-ups, orders and what went back of them in [since, before), by currency."""
-    return [
-        rules_money.sales_row(
-            journal.entries(tx, currency, since=since, before=before),
-            currency=currency,
-            wallets=journal.balances_at(tx, currency, before).get(WALLET, 0),
-            bonus=journal.bonus_at(tx, currency, before),
-        )
-        for currency in journal.currencies(tx)
-    ]
+    found = []
+    for currency in journal.currencies(tx):
+        entries = journal.entries(tx, currency, since=since, before=before)
+        wallets, bonus = journal.wallets_at(tx, currency, before)
+        row = rules_money.sales_row(entries, currency=currency, wallets=wallets, bonus=bonus)
+        found.append(row)
+    return found
 
 
 def reconcile(
