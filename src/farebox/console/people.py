@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any, Final
 
-import iso4217
 from litestar import Response, get, post
 from litestar.params import FromPath
 
@@ -11,10 +10,10 @@ from farebox.console.asking import allowed
 from farebox.console.session import opened
 from farebox.web.api import Problem, one_part
 from farebox.web.errors import explained
+from farebox.web.forms import parse_amount
 from farebox.web.pages import AnyRequest
 
 _ROWS: Final = 20
-_LONGEST: Final = 12
 
 
 @get("/console/customers/{consumer:str}")
@@ -56,32 +55,14 @@ async def change_customer(
         return page.go(back, "saved")
     if change == "fill":
         currency = str(form.get("currency", "RUB"))
-        amount = _minor(str(form.get("amount", "")), currency)
-        if amount is None:
+        amount = parse_amount(str(form.get("amount", "")), currency)
+        if not amount:
             return page.go(back, "amount_wrong")
         body = {"amount": amount, "reason": reason, "part": str(form.get("part", "paid"))}
         path = f"/v1/customers/{consumer}/wallets/{one_part(currency)}/fills"
         await page.post(path, body, key=key)
         return page.go(back, "saved")
     raise Problem(404, {"code": "page_refused"})
-
-
-def _minor(text: str, currency: str) -> int | None:
-    """Read an amount of a currency that a person typed: `159,50`, `1 000`, `20.5`; else None.
-
-    What is finer than the currency's smallest unit is no amount of it.
-    """
-    try:
-        places = int(iso4217.Currency(currency).exponent or 0)
-    except ValueError:
-        return None
-    plain = text.replace("\N{NO-BREAK SPACE}", "").replace(" ", "").replace(",", ".")
-    whole, _, part = plain.partition(".")
-    if not whole.isascii() or not whole.isdigit() or len(whole) > _LONGEST or len(part) > places:
-        return None
-    if part and not (part.isascii() and part.isdigit()):
-        return None
-    return int(whole + part.ljust(places, "0")) or None
 
 
 @get("/console/orders/{order:str}")

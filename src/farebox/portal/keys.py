@@ -7,10 +7,11 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from farebox.kernel.clock import parse_time
-from farebox.portal.forms import key_of, parse_last_day, text_of, whole
+from farebox.portal.forms import key_of, parse_last_day, text_of
 from farebox.portal.views import all_of, own_page, products_of, shown
 from farebox.web.api import Problem
 from farebox.web.errors import explained
+from farebox.web.forms import whole
 from farebox.web.pages import AnyRequest, Page
 from farebox.web.sessions import LABEL
 

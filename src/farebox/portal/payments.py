@@ -5,10 +5,11 @@ from typing import Any, Final
 from litestar import Response, get, post
 from litestar.params import FromPath
 
-from farebox.portal.forms import key_of, parse_amount, text_of, typed_amount
+from farebox.portal.forms import key_of, text_of
 from farebox.portal.views import currency_of, methods_of, own_page, shown
 from farebox.web.api import Problem, one_part
 from farebox.web.errors import explained
+from farebox.web.forms import parse_amount, typed_amount
 from farebox.web.pages import AnyRequest, Page
 
 HERE: Final = "/portal/payments"

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 from litestar import Response, get, post
 
-from farebox.portal.forms import key_of, text_of, whole
+from farebox.portal.forms import key_of, text_of
 from farebox.portal.overview import ENDED
 from farebox.portal.views import (
     all_of,
@@ -18,6 +18,7 @@ from farebox.portal.views import (
 )
 from farebox.web.api import Problem
 from farebox.web.errors import explained
+from farebox.web.forms import whole
 from farebox.web.pages import AnyRequest, Page
 
 

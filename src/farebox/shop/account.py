@@ -10,9 +10,10 @@ from litestar import Response, get, post
 from farebox.kernel.clock import parse_time, show_time
 from farebox.platform import formats
 from farebox.shop import top_ups
-from farebox.shop.forms import parse_day, typed_amount, whole
+from farebox.shop.forms import parse_day
 from farebox.shop.views import Json, amount, currency_of, own_page, shown
 from farebox.web.errors import explained
+from farebox.web.forms import typed_amount, whole
 from farebox.web.pages import AnyRequest, Page, local_address
 
 _A_PAGE: Final = 100

@@ -10,10 +10,11 @@ from farebox.kernel.clock import parse_time, show_time
 from farebox.shop import top_ups
 from farebox.shop.buying import begin, complete, settled
 from farebox.shop.carts import open_cart, seen_cart
-from farebox.shop.forms import parse_amount, parse_moment, typed_moment, whole
+from farebox.shop.forms import parse_moment, typed_moment
 from farebox.shop.views import Json, own_page, shown
 from farebox.web.api import Problem, one_part
 from farebox.web.errors import explained
+from farebox.web.forms import parse_amount, whole
 from farebox.web.pages import AnyRequest, Page
 
 _CART: Final = "/store/cart"

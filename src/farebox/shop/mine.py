@@ -6,11 +6,12 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from farebox.kernel.clock import parse_time, show_time
-from farebox.shop.forms import parse_moment, typed_moment, whole
+from farebox.shop.forms import parse_moment, typed_moment
 from farebox.shop.rentals import Rented, changed, rented, rented_all, revoked
 from farebox.shop.views import Json, own_page, premiere_of, shown
 from farebox.web.api import Problem
 from farebox.web.errors import explained
+from farebox.web.forms import whole
 from farebox.web.pages import AnyRequest, Page
 
 MINE: Final = "/store/premieres/mine"

@@ -7,10 +7,10 @@ from litestar.params import FromPath
 
 from farebox.shop import top_ups
 from farebox.shop.buying import begin, is_under_way, settled
-from farebox.shop.forms import whole
 from farebox.shop.views import Json, all_of, own_page, shown
 from farebox.web.api import Problem
 from farebox.web.errors import explained
+from farebox.web.forms import whole
 from farebox.web.pages import AnyRequest, Page
 
 

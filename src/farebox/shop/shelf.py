@@ -8,10 +8,10 @@ from litestar.exceptions import HTTPException
 from litestar.params import FromPath
 from markupsafe import Markup, escape
 
-from farebox.shop.forms import whole
 from farebox.shop.views import offer_of, own_page, premiere_of, shown
 from farebox.web.api import Problem
 from farebox.web.errors import explained
+from farebox.web.forms import whole
 from farebox.web.pages import AnyRequest, Page, opened
 
 _LONGEST_QUERY: Final = 200

@@ -9,10 +9,10 @@ import msgspec
 from litestar import Response, get
 from litestar.params import FromPath
 
-from farebox.shop.forms import parse_amount, typed_amount
 from farebox.shop.views import Json, own_page, shown
 from farebox.web.api import Problem
 from farebox.web.errors import explained
+from farebox.web.forms import parse_amount, typed_amount
 from farebox.web.pages import AnyRequest, Page, local_address
 
 BY_GATEWAY: Final = "gateway:"
