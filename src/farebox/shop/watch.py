@@ -45,7 +45,7 @@ async def _player(
 ) -> Response[Any]:
     one = await rented(page, rental)
     film = None
-    if one.rental["state"] == "playing" and one.rental["device"] == page.own.key_id:
+    if _plays_here(one.rental, page.own):
         film = _address(page, page.own, rental, parse_time(one.rental["ends_at"]) // SECOND_US)
     return shown(page, "store/watch.html", status=status, one=one, film=film, why=why)
 
@@ -85,10 +85,13 @@ async def send_film(
     found = await page.find(f"/v1/rentals/{rental}")
     if found is None:
         raise HTTPException(status_code=404)
-    here = found["state"] == "playing" and found["device"] == page.visitor.key_id
-    if page.now_us >= ends * SECOND_US or not here:
+    if page.now_us >= ends * SECOND_US or not _plays_here(found, page.visitor):
         raise HTTPException(status_code=403)
     return partial_of(request, _film(), _KIND)
+
+
+def _plays_here(rental: dict[str, Any], visitor: Visitor) -> bool:
+    return bool(rental["state"] == "playing" and rental["device"] == visitor.key_id)
 
 
 def _address(page: Page, visitor: Visitor, rental: str, rental_ends_s: int) -> str:
