@@ -33,6 +33,7 @@ Priority = Annotated[
 ]
 Label = Annotated[str, Meta(max_length=LONGEST_LABEL, pattern=ONE_LINE)]
 Word = Annotated[str, Meta(min_length=1, max_length=64, pattern=ONE_LINE)]
+Zone = Annotated[str, Meta(min_length=1, max_length=64, description="Europe/Moscow")]
 Time = Annotated[datetime, Meta(tz=True)]
 MetadataValue = Text | Annotated[int, Meta(ge=-LARGEST_QUANTITY, le=LARGEST_QUANTITY)] | bool | None
 Metadata = Annotated[
@@ -50,6 +51,9 @@ TextCursor = Annotated[
 NumberCursor = Annotated[
     str | None,
     QueryParameter(name="cursor", pattern=r"^[1-9][0-9]{0,17}$", description="The last `next`"),
+]
+ZoneParameter = Annotated[
+    str, QueryParameter(name="zone", max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")
 ]
 EventCursor = Annotated[
     str | None,

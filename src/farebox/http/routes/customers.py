@@ -28,6 +28,7 @@ from farebox.http.wire import (
     TextCursor,
     Time,
     View,
+    Zone,
     show_time,
 )
 from farebox.storage import Tx
@@ -41,7 +42,6 @@ Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$", description="ISO 4217")]
 Email = Annotated[str, Meta(min_length=3, max_length=255)]
 Line = Annotated[str, Meta(min_length=1, max_length=_LONGEST, pattern=ONE_LINE)]
 Locale = Annotated[str, Meta(pattern=LOCALE, description="BCP 47: ru, en-GB")]
-Zone = Annotated[str, Meta(min_length=1, max_length=64, description="Europe/Moscow")]
 DueDays = Annotated[int, Meta(ge=0, le=LONGEST_DUE_DAYS)]
 EmailFilter = Annotated[str | None, QueryParameter(name="email", max_length=255)]
 

@@ -7,7 +7,18 @@ from msgspec import UNSET, Meta, UnsetType, field, structs
 
 from farebox.access.marketplace import model
 from farebox.access.marketplace.model import Availability, Draft, Item, ItemState, Offer
-from farebox.http.wire import ONE_LINE, Body, Id, Time, View, Word, read_time, show_end, show_time
+from farebox.http.wire import (
+    ONE_LINE,
+    Body,
+    Id,
+    Time,
+    View,
+    Word,
+    Zone,
+    read_time,
+    show_end,
+    show_time,
+)
 from farebox.kernel.amounts import MAX_AMOUNT
 
 _LINES: Final = r"^[^\x00-\x09\x0b-\x1f\x7f-\x9f]*$"
@@ -31,7 +42,6 @@ Attributes = Annotated[
 ]
 Capacity = Annotated[int, Meta(ge=0, le=MAX_AMOUNT, description="Places; null is any number")]
 Hours = Annotated[int, Meta(ge=1, le=model.LONGEST_PERIOD_HOURS)]
-Zone = Annotated[str, Meta(min_length=1, max_length=64, description="Europe/Moscow")]
 
 
 class OfferTerms(Body, frozen=True):

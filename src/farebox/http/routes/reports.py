@@ -22,7 +22,7 @@ from farebox.billing.reports.model_money import (
     SalesRow,
 )
 from farebox.http.deps import BILLING, Desk
-from farebox.http.wire import Body, Id, Time, View, read_time
+from farebox.http.wire import Body, Id, Time, View, ZoneParameter, read_time
 from farebox.kernel.clock import SECOND_US
 from farebox.kernel.periods import zone_of
 from farebox.storage import Tx
@@ -37,7 +37,6 @@ Until = Annotated[
 ]
 At = Annotated[Time | None, QueryParameter(name="at", description="Before this instant, or now")]
 ByWhat = Annotated[By, QueryParameter(name="by", description="What the rows are about")]
-Zone = Annotated[str, QueryParameter(name="zone", max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")]
 Form = Annotated[Literal["beancount", "hledger"], QueryParameter(name="format")]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$")]
 Signed = Annotated[int, Meta(ge=-(2**53) + 1, le=2**53 - 1)]
@@ -169,7 +168,7 @@ def _cell(value: object) -> object:
 def report_revenue(
     desk: NamedDependency[Desk],
     by: ByWhat = "month",
-    zone: Zone = "UTC",
+    zone: ZoneParameter = "UTC",
     since: From = None,
     until: Until = None,
 ) -> RevenueView:
@@ -189,7 +188,7 @@ def report_revenue(
 def report_revenue_csv(
     desk: NamedDependency[Desk],
     by: ByWhat = "month",
-    zone: Zone = "UTC",
+    zone: ZoneParameter = "UTC",
     since: From = None,
     until: Until = None,
 ) -> Response[bytes]:

@@ -23,6 +23,7 @@ from farebox.http.wire import (
     Page,
     Time,
     View,
+    ZoneParameter,
     show_end,
     show_time,
 )
@@ -36,7 +37,6 @@ _SLOT_US = 900 * SECOND_US
 BucketOfTime = Annotated[
     Literal["hour", "day", "month"], QueryParameter(name="bucket", description="Of time")
 ]
-Zone = Annotated[str, QueryParameter(name="zone", max_length=64, pattern=r"^[A-Za-z0-9_+/-]+$")]
 _QUARTER = "The start of a quarter of an hour"
 From = Annotated[str | None, QueryParameter(name="from", format="date-time", description=_QUARTER)]
 Until = Annotated[str | None, QueryParameter(name="to", format="date-time", description=_QUARTER)]
@@ -160,7 +160,7 @@ def read_usage(
     product: IdFilter = None,
     group: IdFilter = None,
     bucket: BucketOfTime = "day",
-    zone: Zone = "UTC",
+    zone: ZoneParameter = "UTC",
     since: From = None,
     until: Until = None,
 ) -> UsageView:
