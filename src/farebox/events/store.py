@@ -12,77 +12,27 @@ from farebox.storage import table
 
 metadata = sa.MetaData()
 _table = partial(table, metadata)
+_INT, _TEXT = sa.BigInteger, sa.Text
 outbox = _table(
-    "outbox",
-    seq=sa.BigInteger,
-    txid=sa.BigInteger,
-    id=sa.Text,
-    source=sa.Text,
-    type=sa.Text,
-    subject=sa.Text,
-    subject_version=sa.BigInteger,
-    at=sa.BigInteger,
-    payload=sa.Text,
-)
-subject_version = _table(
-    "subject_version",
-    subject=sa.Text,
-    version=sa.BigInteger,
-)
+    "outbox", seq=_INT, txid=_INT, id=_TEXT, source=_TEXT, type=_TEXT, subject=_TEXT,
+    subject_version=_INT, at=_INT, payload=_TEXT,
+)  # fmt: skip
+subject_version = _table("subject_version", subject=_TEXT, version=_INT)
 inbox = _table(
-    "inbox",
-    seq=sa.BigInteger,
-    source=sa.Text,
-    id=sa.Text,
-    type=sa.Text,
-    subject=sa.Text,
-    subject_version=sa.BigInteger,
-    time=sa.Text,
-    payload=sa.Text,
-    received_at=sa.BigInteger,
-    state=sa.Text,
-    copies_only=sa.BigInteger,
-    tries=sa.BigInteger,
-    due_at=sa.BigInteger,
-    ended_at=sa.BigInteger,
-    error=sa.Text,
-)
+    "inbox", seq=_INT, source=_TEXT, id=_TEXT, type=_TEXT, subject=_TEXT, subject_version=_INT,
+    time=_TEXT, payload=_TEXT, received_at=_INT, state=_TEXT, copies_only=_INT, tries=_INT,
+    due_at=_INT, ended_at=_INT, error=_TEXT,
+)  # fmt: skip
 inbox_subject = _table(
-    "inbox_subject",
-    source=sa.Text,
-    subject=sa.Text,
-    version=sa.BigInteger,
-    seen=sa.BigInteger,
-    due_at=sa.BigInteger,
-    dead=sa.BigInteger,
-    head=sa.BigInteger,
-)
-copy_version = _table(
-    "copy_version",
-    copy=sa.Text,
-    source=sa.Text,
-    subject=sa.Text,
-    version=sa.BigInteger,
-)
+    "inbox_subject", source=_TEXT, subject=_TEXT, version=_INT, seen=_INT, due_at=_INT, dead=_INT,
+    head=_INT,
+)  # fmt: skip
+copy_version = _table("copy_version", copy=_TEXT, source=_TEXT, subject=_TEXT, version=_INT)
 log_position = _table(
-    "log_position",
-    kind=sa.Text,
-    name=sa.Text,
-    txid=sa.BigInteger,
-    seq=sa.BigInteger,
-    until_txid=sa.BigInteger,
-    until_seq=sa.BigInteger,
-    at=sa.BigInteger,
-    failures=sa.BigInteger,
-    due_at=sa.BigInteger,
-    error=sa.Text,
-)
-lease = _table(
-    "lease",
-    name=sa.Text,
-    holder=sa.Text,
-    until=sa.BigInteger,
-)
+    "log_position", kind=_TEXT, name=_TEXT, txid=_INT, seq=_INT, until_txid=_INT, until_seq=_INT,
+    at=_INT, failures=_INT, due_at=_INT, error=_TEXT,
+)  # fmt: skip
+lease = _table("lease", name=_TEXT, holder=_TEXT, until=_INT)
 
 
 def event_of(row: sa.Row[Any]) -> Event:
