@@ -148,20 +148,26 @@ async def find(request: AnyRequest) -> Response[Any]:
     return page.show("console/find.html", q=text, hits=hits)
 
 
+_BY_PREFIX: Final = {
+    "ord_": ("order", "orders"),
+    "con_": ("customer", "consumers"),
+    "pay_": ("payment", "payments"),
+}
+
+
 def _at(kind: str, found: dict[str, Any]) -> str:
     """Return where something is shown: a payment with the order it is for, else its customer."""
-    if kind == "payment" and found["purpose"] == "order":
-        return f"/console/orders/{found['reference']}"
-    if kind == "order":
-        return f"/console/orders/{found['id']}"
-    return f"/console/customers/{found['customer'] if kind == 'payment' else found['id']}"
+    if kind == "payment":
+        ordered = found["purpose"] == "order"
+        kind, shown = ("order", "reference") if ordered else ("customer", "customer")
+    else:
+        shown = "id"
+    return f"/console/{kind}s/{found[shown]}"
 
 
 async def _hits(page: Page, text: str) -> list[dict[str, str]]:
     """Return what an id, an address or a word may mean."""
-    kinds = {"ord_": ("order", "orders"), "con_": ("customer", "consumers")}
-    kinds["pay_"] = ("payment", "payments")
-    known = kinds.get(text[:4])
+    known = _BY_PREFIX.get(text[:4])
     if known is not None:
         kind, path = known
         found = await allowed(page, f"/v1/{path}/{one_part(text)}")
