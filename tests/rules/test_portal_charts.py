@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from farebox.portal.charts import HEIGHT, Slot, nearness, plot
-from farebox.portal.forms import parse_amount, parse_last_day, typed_amount
+from farebox.portal.forms import parse_last_day
 
 DAY = 86_400_000_000
 
@@ -55,31 +55,6 @@ def test_nothing_used_is_a_level_line_to_now():
 )
 def test_nearness_changes_where_people_are_told(used, limit, how):
     assert nearness(used, limit) == how
-
-
-@pytest.mark.parametrize(
-    ("typed", "currency", "minor"),
-    [
-        ("159,50", "RUB", 15950),
-        ("1 159.5 ₽", "RUB", 115950),
-        ("1\N{NO-BREAK SPACE}000", "RUB", 100000),
-        ("500", "JPY", 500),
-        ("0", "RUB", 0),
-        ("0,001", "RUB", None),
-        ("-5", "RUB", None),
-        ("1e3", "RUB", None),
-        ("١٢", "RUB", None),
-        ("", "RUB", None),
-        ("9" * 19, "RUB", None),
-    ],
-)
-def test_an_amount_is_read_as_people_type_it(typed, currency, minor):
-    assert parse_amount(typed, currency) == minor
-
-
-def test_an_amount_is_written_as_it_is_read():
-    assert parse_amount(typed_amount(15950, "RUB"), "RUB") == 15950
-    assert typed_amount(500, "JPY") == "500"
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,8 @@ from farebox.web.forms import parse_amount, typed_amount, whole
         ("1.5.0", "RUB", None),
         ("٣", "RUB", None),
         ("NaN", "RUB", None),
+        ("0,001", "RUB", None),
+        ("9" * 19, "RUB", None),
         ("", "RUB", None),
         ("5", "XQZ", None),
         ("5", "", None),
@@ -42,6 +44,11 @@ def test_an_amount_that_is_typed_back_is_the_same(minor, currency):
     assert parse_amount(typed_amount(minor, currency), currency) == minor
 
 
+def test_an_amount_is_typed_with_the_places_of_its_currency():
+    written = [typed_amount(15_950, currency) for currency in ("RUB", "JPY", "KWD")]
+    assert written == ["159,50", "15950", "15,950"]
+
+
 @pytest.mark.parametrize(
     ("typed", "number"),
     [
@@ -54,6 +61,8 @@ def test_an_amount_that_is_typed_back_is_the_same(minor, currency):
         ("-1", -1),
         ("4.8", -1),
         ("٣", -1),
+        ("²", -1),
+        (" 1", -1),
         ("", -1),
         (None, -1),
         ("4 8", -1),

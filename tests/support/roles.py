@@ -287,7 +287,7 @@ def writes_waited_for() -> list[int]:
             waited.append((before - asked + 1) // 2)
             yield before
 
-    Turns.turn = counted  # type: ignore[method-assign]
+    Turns.turn = counted  # type: ignore[method-assign, assignment]
     return waited
 
 

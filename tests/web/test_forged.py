@@ -2,7 +2,6 @@
 
 import pytest
 
-from farebox.portal.forms import whole
 from farebox.shop.forms import parse_day, parse_moment
 from farebox.web.api import one_part
 from farebox.web.pages import CSRF_COOKIE, local_address
@@ -151,11 +150,6 @@ def test_the_console_fills_nothing_in_what_is_no_currency(browser, database, ada
 
 
 # -- the readers of typed fields -------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("text", ["²", "-1", "1.0", "", " 1", "٣", HUGE])
-def test_what_is_no_whole_number_is_minus_one(text):
-    assert whole(text) == -1
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00", "9999-12-31T23:59", "9000-01-01T00:00", "x"])
