@@ -8,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from farebox.access.buckets import service as buckets
+from farebox.access.buckets.model import Terms
 from farebox.access.flows import aggregate_usage
 from farebox.access.flows.aggregate_usage import roll_up, snapshot_usage
 from farebox.access.usage import service_periods
@@ -16,7 +17,7 @@ from farebox.access.usage.service_report import record_reports
 from farebox.access.usage.service_rollups import StretchPassed, read_stretch, store_stretch
 from farebox.events import service as events
 from farebox.kernel.clock import parse_time
-from farebox.ledger.model import Hold, Source
+from farebox.ledger.model import Hold, Source, Use
 from farebox.ledger.service import Ledger, request
 from farebox.workers.periods import Periods
 from farebox.workers.rollups import Rollups
@@ -69,6 +70,30 @@ def test_reads_are_the_same_before_amid_and_after_adding_up(metering, database):
     assert metering.used(product="api") == expected
     with database.read() as tx:
         assert tx.run(sa.text("SELECT count(*) FROM usage_rollup")).scalar_one() == 1
+
+
+@pytest.mark.parametrize("rows", range(1, 9))
+def test_a_use_of_several_grants_and_buckets_counts_once_wherever_a_stretch_ends(
+    metering, database, rows
+):
+    ada = metering.consumer()
+    small, large = metering.bucket(ada, 3), metering.bucket(ada, 100)
+    run(database, buckets.top_up, ADA, small, Terms(amount=3))
+    uses = [
+        Use(
+            sources=(Source(small), Source(large)), amount=5, actor=ada, product="api",
+            meta='{"city": "Omsk"}',
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    # The first is drawn from two grants, the second from a grant and the other bucket.
+    run(database, Ledger().apply, [request(*uses)])
+    while roll_up(database, rows=rows):
+        pass
+    with database.read() as tx:
+        statement = sa.text("SELECT uses, quantity, maximum FROM usage_rollup")
+        assert [tuple(row) for row in tx.run(statement)] == [(3, 15, 5)]
+    assert metering.used(consumer=ada) == [(3, 15, 5)]
 
 
 def test_two_workers_at_once_count_each_use_once(metering, database):

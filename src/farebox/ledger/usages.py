@@ -6,8 +6,9 @@ counts it; what a cap counts is no use at all. A reversal is no row of use eithe
 use back keeps the record of it.
 """
 
+import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import sqlalchemy as sa
@@ -17,23 +18,37 @@ from farebox.ledger.model import AccountKind, Kind, Sink
 from farebox.storage import Tx
 
 _USES = tuple(int(kind) for kind in (Kind.USE, Kind.CAPTURE, Kind.DEBT))
+_IS_USAGE = (
+    # Written out, so that the index of sinks is found fit.
+    store.account.c.kind == sa.literal_column(str(AccountKind.SINK.value)),
+    store.account.c.name == Sink.USAGE.name.lower(),
+)
+_OF_SPAN = [
+    store.transfer.c[name]
+    for name in (
+        "operation", "line", "kind", "bucket", "entry", "credit", "amount", "at",
+        "available_after", "actor", "product", "meta",
+    )
+]  # fmt: skip
+_place = operator.itemgetter(0, 1)
+_NEVER = (-1, 0)
+
+
+Draw = tuple[int, int, int, int, str | None]
+"""What one operation drew from one bucket: at, count, amount, total, meta.
+
+The first of an operation counts it (1, others 0) and has its `total`, what it drew in all (others
+0); `meta` is the JSON text that came with it.
+"""
 
 
 class JournalUse(msgspec.Struct, frozen=True, array_like=True):
-    """What one operation drew from one bucket. The first of an operation counts it.
+    """What one actor drew for one product from one bucket, in the order of the log."""
 
-    `total` is what the operation drew in all, `meta` the JSON text that came with it.
-    """
-
-    operation: int
-    bucket: int
     actor: str
     product: str
-    at: int
-    amount: int
-    first: bool
-    total: int
-    meta: str | None
+    bucket: int
+    draws: list[Draw]
 
 
 class JournalSums(msgspec.Struct, frozen=True, array_like=True):
@@ -71,8 +86,11 @@ class DecidedUse(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reach(tx: Tx, after: int, rows: int) -> int:
-    """Return the position up to so many rows after another, before which no row can appear."""
-    return tx.log_reach(store.transfer, after, rows)
+    """Return the position up to so many rows after another, before which no row can appear.
+
+    An operation's rows all lie before it or all behind it: else it would count twice.
+    """
+    return tx.log_reach(store.transfer, after, rows, together=store.transfer.c.operation)
 
 
 def end(tx: Tx) -> int:
@@ -82,30 +100,34 @@ def end(tx: Tx) -> int:
 
 def span(tx: Tx, after: int, until: int | None) -> Span:
     """Return the uses between two positions, and what is left on every bucket touched there."""
-    journal = store.transfer
-    uses = tuple(
-        JournalUse(
-            row.operation, row.bucket, row.actor, row.product, row.at, row.amount,
-            row.place == 1, row.total, row.meta,
-        )
-        for row in tx.run(_uses(tx, after, until).order_by("operation", "line"))
-    )  # fmt: skip
-    entry = sa.func.max(journal.c.entry)
-    last = (
-        sa.select(journal.c.bucket, entry.label("entry"), sa.func.count().label("count"))
-        .where(tx.log_span(journal, after, until))
-        .group_by(journal.c.bucket)
-        .subquery()
-    )
-    rows = tx.run(
-        sa.select(journal.c.bucket, journal.c.available_after, last.c.count.label("rows"))
-        .join(last, sa.and_(last.c.bucket == journal.c.bucket, last.c.entry == journal.c.entry))
-        .where(tx.log_span(journal, after, until))
-    ).all()
+    sinks = frozenset(tx.run(sa.select(store.account.c.id).where(*_IS_USAGE)).scalars())
+    rows = tx.run(sa.select(*_OF_SPAN).where(tx.log_span(store.transfer, after, until))).all()
+    left: dict[int, tuple[int, int]] = {}
+    found: dict[tuple[int, int], list[Any]] = {}
+    first: dict[int, list[Any]] = {}
+    for row in sorted(rows, key=_place):
+        operation, _, kind, bucket, entry, credit, amount, at, available, actor, product, meta = row
+        if bucket and left.get(bucket, _NEVER)[0] < entry:
+            left[bucket] = (entry, available)
+        if kind not in _USES or credit not in sinks or actor is None or product is None:
+            continue
+        # A bucket may give from several grants: one draw.
+        known = found.get((operation, bucket))
+        if known is None:
+            draw = found[operation, bucket] = [actor, product, bucket, at, 0, amount, 0, meta]
+            if operation not in first:
+                draw[4] = 1
+                first[operation] = draw
+        else:
+            known[5] += amount
+        first[operation][6] += amount
+    uses: dict[tuple[str, str, int], list[Draw]] = {}
+    for actor, product, bucket, *draw in found.values():
+        uses.setdefault((actor, product, bucket), []).append(cast("Draw", tuple(draw)))
     return Span(
-        uses=_joined(uses),
-        left={row.bucket: row.available_after for row in rows},
-        rows=sum(row.rows for row in rows),
+        uses=tuple(JournalUse(*who, draws) for who, draws in uses.items()),
+        left={bucket: available for bucket, (_, available) in left.items()},
+        rows=len(rows),
     )
 
 
@@ -188,8 +210,7 @@ def _of_use(statement: sa.Select[Any]) -> sa.Select[Any]:
     journal, sink = store.transfer, store.account
     return statement.join(sink, sink.c.id == journal.c.credit).where(
         journal.c.kind.in_(_USES),
-        sink.c.kind == AccountKind.SINK.value,
-        sink.c.name == Sink.USAGE.name.lower(),
+        *_IS_USAGE,
         journal.c.actor.is_not(None),
         journal.c.product.is_not(None),
     )
@@ -207,15 +228,3 @@ def _uses(tx: Tx, after: int, until: int | None, *more: sa.ColumnElement[bool]) 
             sa.cast(total, sa.BigInteger).label("total"), journal.c.meta,
         )
     ).where(tx.log_span(journal, after, until), *more)  # fmt: skip
-
-
-def _joined(uses: Sequence[JournalUse]) -> tuple[JournalUse, ...]:
-    """Return one use for each operation and bucket: a bucket may give from several grants."""
-    found: dict[tuple[int, int], JournalUse] = {}
-    for use in uses:
-        key = (use.operation, use.bucket)
-        known = found.get(key)
-        if known is not None:
-            use = msgspec.structs.replace(known, amount=known.amount + use.amount)  # noqa: PLW2901 - the same use, larger
-        found[key] = use
-    return tuple(found.values())

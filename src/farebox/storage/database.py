@@ -174,11 +174,15 @@ class Tx(ABC):
         """Return a condition on `txid` below which no row can appear any more, or None if all."""
 
     @abstractmethod
-    def log_reach(self, log: sa.Table, after: int, rows: int) -> int:
+    def log_reach(
+        self, log: sa.Table, after: int, rows: int, *, together: sa.Column[int] | None = None
+    ) -> int:
         """Return the position that lies up to so many rows of a log after another one.
 
-        A log has columns `seq` and `txid` and is named in an `ORDERED_LOG`. No row will appear
-        before the position any more, whatever is still being written.
+        Rows of one transaction that follow each other with the same value of `together` all lie
+        on one side of it, be there a few more of them. A log has columns `seq` and `txid` and is
+        named in an `ORDERED_LOG`. No row will appear before the position any more, whatever is
+        still being written.
         """
 
     @abstractmethod

@@ -138,7 +138,14 @@ class PostgresqlTx(Tx):
     def insert_of(self, table: sa.Table) -> Any:  # noqa: ANN401 - see the base
         return postgresql.insert(table)
 
-    def log_reach(self, log: sa.Table, after: int, rows: int) -> int:
+    def log_reach(
+        self,
+        log: sa.Table,
+        after: int,
+        rows: int,
+        *,
+        together: sa.Column[int] | None = None,  # noqa: ARG002 - a transaction is never parted
+    ) -> int:
         # Numbers of a sequence appear out of order, but below the oldest running transaction
         # nothing more is written. A position is the first transaction that is not counted yet.
         horizon = int(self.connection.exec_driver_sql(f"SELECT {_HORIZON}").scalar_one())

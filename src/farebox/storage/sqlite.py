@@ -159,10 +159,16 @@ class SqliteTx(Tx):
     def insert_of(self, table: sa.Table) -> Any:  # noqa: ANN401 - see the base
         return sqlite.insert(table)
 
-    def log_reach(self, log: sa.Table, after: int, rows: int) -> int:
+    def log_reach(
+        self, log: sa.Table, after: int, rows: int, *, together: sa.Column[int] | None = None
+    ) -> int:
         # One writer at a time: rows appear in the order of their numbers.
         page = sa.select(log.c.seq).where(log.c.seq > after).order_by(log.c.seq).limit(rows)
-        return int(self.run(sa.select(sa.func.max(page.subquery().c.seq))).scalar_one() or after)
+        last = sa.select(sa.func.max(page.subquery().c.seq)).scalar_subquery()
+        if together is not None:
+            value = sa.select(together).where(log.c.seq == last).scalar_subquery()
+            last = sa.select(sa.func.max(log.c.seq)).where(together == value).scalar_subquery()
+        return int(self.run(sa.select(last)).scalar_one() or after)
 
     def log_end(self, log: sa.Table) -> int:
         # Nobody else writes while this transaction does.

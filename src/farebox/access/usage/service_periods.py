@@ -18,7 +18,8 @@ from farebox.access.usage.model import (
 from farebox.access.usage.rules import RollupKey, ValueKey, added_up, label_of, values_of
 from farebox.access.usage.service_facts import calendars_for
 from farebox.access.usage.service_rollups import (
-    decided_between,
+    attributed,
+    counted,
     lock_position,
     read_position,
     reported_between,
@@ -79,11 +80,16 @@ def close_period(tx: Tx, consumer: str, starts_at: int, *, grace_us: int) -> boo
 def tell_interim(tx: Tx, consumer: str, *, grace_us: int) -> Event:
     """Tell what a consumer has used in the period that runs now, marked as interim."""
     position = lock_position(tx)
-    calendar = calendars_for(tx, [consumer]).of(consumer)
-    period = calendar.period(tx.now_us)
     span = usages.span(tx, position.journal, None)
+    owners = attributed(tx, ((one.actor, one.bucket) for one in span.uses))
+    calendars = calendars_for(tx, {consumer, *(used_by for used_by, _ in owners.values())})
+    period = calendars.of(consumer).period(tx.now_us)
+    decided = counted(
+        span.uses, owners, calendars, settled_until=position.settled_until, grace_us=grace_us,
+        declared={one.product for one in span.uses},
+    )  # fmt: skip
     tail = [
-        *decided_between(tx, span.uses, settled_until=position.settled_until, grace_us=grace_us),
+        *decided,
         *reported_between(tx, position.records, None, store.record.c.consumer == consumer),
     ]
     mine = [one for one in tail if (one.consumer, one.period) == (consumer, period.start)]

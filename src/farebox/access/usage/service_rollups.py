@@ -8,7 +8,7 @@ what lies behind the position, so that they are exact at once.
 still at work. A period may be closed when it lies behind its end and its grace.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -18,8 +18,8 @@ from farebox.access.buckets.service_many import records_of
 from farebox.access.consumers.service_many import drawers_of
 from farebox.access.usage import store
 from farebox.access.usage.model import Aggregation, Position, Sums, UsagePeriod, Used
-from farebox.access.usage.rules import RollupKey, ValueKey, added_up, values_of
-from farebox.access.usage.service_facts import calendars_for
+from farebox.access.usage.rules import RollupKey, ValueKey, added_up, slot_of, values_of
+from farebox.access.usage.service_facts import Calendars, calendars_for
 from farebox.ledger import usages
 from farebox.ledger.usages import JournalUse
 from farebox.storage import Tx
@@ -64,18 +64,23 @@ def read_stretch(tx: Tx, *, grace_us: int, rows: int = ROWS_A_STEP) -> Stretch:
     journal = usages.reach(tx, position.journal, rows)
     records = tx.log_reach(store.record, position.records, rows)
     span = usages.span(tx, position.journal, journal)
-    uses = [
-        *decided_between(tx, span.uses, settled_until=position.settled_until, grace_us=grace_us),
-        *reported_between(tx, position.records, records),
-    ]
-    uses, periods = _placed(tx, uses, position, grace_us)
+    reported = reported_between(tx, position.records, records)
+    owners = attributed(tx, ((one.actor, one.bucket) for one in span.uses))
+    consumers = {consumer for consumer, _ in owners.values()}
+    calendars = calendars_for(tx, consumers.union(one.consumer for one in reported))
+    aggregations = _aggregations(tx, {one.product for one in (*span.uses, *reported)})
+    decided = counted(
+        span.uses, owners, calendars, settled_until=position.settled_until, grace_us=grace_us,
+        declared=aggregations,
+    )  # fmt: skip
+    uses, periods = _placed(tx, [*decided, *reported], calendars, position, grace_us)
     return Stretch(
         position=position,
         journal=journal,
         records=records,
         rows=_rows(tx, position.records, records) + span.rows,
         sums=added_up(uses),
-        values=values_of(uses, _aggregations(tx, {one.product for one in uses})),
+        values=values_of(uses, aggregations),
         periods=periods,
         left=span.left,
     )
@@ -144,22 +149,44 @@ def attributed(tx: Tx, found: Iterable[tuple[str, int]]) -> dict[tuple[str, int]
     return made
 
 
-def decided_between(
-    tx: Tx, found: Sequence[JournalUse], *, settled_until: int, grace_us: int
+def counted(
+    found: Sequence[JournalUse],
+    owners: Mapping[tuple[str, int], tuple[str, str]],
+    calendars: Calendars,
+    *,
+    settled_until: int,
+    grace_us: int,
+    declared: Container[str],
 ) -> list[Used]:
-    """Return uses of the journal with the consumer, group and period that they count for."""
-    owners = attributed(tx, ((one.actor, one.bucket) for one in found))
-    calendars = calendars_for(tx, {consumer for consumer, _ in owners.values()})
-    made = []
+    """Return uses of the journal with the consumer, group and period that they count for.
+
+    Those of a product that aggregations are declared for stay apart, with their metadata; others
+    of one slot and period are added up.
+    """
+    made: list[Used] = []
     for one in found:
         consumer, group = owners[one.actor, one.bucket]
-        place = calendars.of(consumer).place(one.at, settled_until, grace_us)
-        made.append(
-            Used(
-                consumer, one.product, group, one.at, place.period.start, place.late,
-                int(one.first), one.amount, one.total if one.first else 0, None, one.meta,
-            )
-        )  # fmt: skip
+        calendar = calendars.of(consumer)
+        added: dict[tuple[int, int, bool], list[int]] = {}
+        for at, count, amount, total, meta in one.draws:
+            place = calendar.place(at, settled_until, grace_us)
+            start, late = place.period.start, place.late
+            if one.product in declared:
+                made.append(
+                    Used(
+                        consumer, one.product, group, at, start, late, count, amount, total, None,
+                        meta,
+                    )
+                )  # fmt: skip
+                continue
+            sums = added.setdefault((slot_of(at), start, late), [0, 0, 0])
+            sums[0] += count
+            sums[1] += amount
+            sums[2] = max(sums[2], total)
+        made += [
+            Used(consumer, one.product, group, slot, start, late, *sums, None, None)
+            for (slot, start, late), sums in added.items()
+        ]
     return made
 
 
@@ -184,14 +211,13 @@ def reported_between(
 
 
 def _placed(
-    tx: Tx, uses: Sequence[Used], position: Position, grace_us: int
+    tx: Tx, uses: Sequence[Used], calendars: Calendars, position: Position, grace_us: int
 ) -> tuple[list[Used], dict[PeriodKey, UsagePeriod]]:
     """Return the uses and their periods; one whose period is closed counts in the next open one.
 
     That is rare: a hold whose capture was written long after its end, or terms of a plan that
     changed while a report was on its way.
     """
-    calendars = calendars_for(tx, {one.consumer for one in uses})
     periods: dict[PeriodKey, UsagePeriod] = {}
     for one in uses:
         key = (one.consumer, one.period)
