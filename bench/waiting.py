@@ -126,10 +126,14 @@ def _row(row: Row, rounds: dict[str, list[float]], *, peer: str, note: str = "")
 
 
 def _circumstances(side: LatencySide) -> str:
-    """Say at which rate, its median, and how late the generator itself was."""
+    """Say at which rate, its median, and what the generator itself did to it."""
     p50 = rounded_up(middle([seen.p50_ms for seen in side.seen]), 2)
     late = rounded_up(middle([seen.generator_p99_ms for seen in side.seen]), 2)
-    return f"{side.rate:,.0f}/s: p50 {p50} ms, p99 of the generator's own lateness {late} ms"
+    busy = middle([seen.generator_busy for seen in side.seen])
+    return (
+        f"{side.rate:,.0f}/s: p50 {p50} ms; of the generator itself, lateness p99 {late} ms,"
+        f" {busy:.0%} of a processor"
+    )
 
 
 def _maxima(stage: Stage) -> dict[str, float]:
