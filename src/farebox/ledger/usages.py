@@ -101,7 +101,8 @@ def end(tx: Tx) -> int:
 def span(tx: Tx, after: int, until: int | None) -> Span:
     """Return the uses between two positions, and what is left on every bucket touched there."""
     sinks = frozenset(tx.run(sa.select(store.account.c.id).where(*_IS_USAGE)).scalars())
-    rows = tx.run(sa.select(*_OF_SPAN).where(tx.log_span(store.transfer, after, until))).all()
+    here = tx.log_span(store.transfer, after, until)
+    rows: Sequence[Any] = tx.run(sa.select(*_OF_SPAN).where(here)).all()
     left: dict[int, tuple[int, int]] = {}
     found: dict[tuple[int, int], list[Any]] = {}
     first: dict[int, list[Any]] = {}

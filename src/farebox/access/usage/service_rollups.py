@@ -68,7 +68,8 @@ def read_stretch(tx: Tx, *, grace_us: int, rows: int = ROWS_A_STEP) -> Stretch:
     owners = attributed(tx, ((one.actor, one.bucket) for one in span.uses))
     consumers = {consumer for consumer, _ in owners.values()}
     calendars = calendars_for(tx, consumers.union(one.consumer for one in reported))
-    aggregations = _aggregations(tx, {one.product for one in (*span.uses, *reported)})
+    products = {one.product for one in span.uses}.union(one.product for one in reported)
+    aggregations = _aggregations(tx, products)
     decided = counted(
         span.uses, owners, calendars, settled_until=position.settled_until, grace_us=grace_us,
         declared=aggregations,
@@ -167,7 +168,7 @@ def counted(
     for one in found:
         consumer, group = owners[one.actor, one.bucket]
         calendar = calendars.of(consumer)
-        added: dict[tuple[int, int, bool], list[int]] = {}
+        added: dict[tuple[int, int, bool], Sums] = {}
         for at, count, amount, total, meta in one.draws:
             place = calendar.place(at, settled_until, grace_us)
             start, late = place.period.start, place.late
@@ -179,14 +180,17 @@ def counted(
                     )
                 )  # fmt: skip
                 continue
-            sums = added.setdefault((slot_of(at), start, late), [0, 0, 0])
-            sums[0] += count
-            sums[1] += amount
-            sums[2] = max(sums[2], total)
+            sums = added.setdefault((slot_of(at), start, late), Sums())
+            sums.uses += count
+            sums.quantity += amount
+            sums.maximum = max(sums.maximum, total)
         made += [
-            Used(consumer, one.product, group, slot, start, late, *sums, None, None)
+            Used(
+                consumer, one.product, group, slot, start, late, sums.uses, sums.quantity,
+                sums.maximum, None, None,
+            )
             for (slot, start, late), sums in added.items()
-        ]
+        ]  # fmt: skip
     return made
 
 
