@@ -151,6 +151,9 @@ CARDS = [
     "４２４２４２４２４２４２４２４２",
     "٤٢٤٢٤٢٤٢٤٢٤٢٤٢٤٢",
     "order 1234567 4242424242424242 99999999",
+    "con_1a4242424242424242bcdef01234",
+    "xyzcon_1a4242424242424242bcdef0123",
+    "con_1a4242424242424242bcdef0123:4242424242424242",
 ]
 
 
@@ -175,6 +178,8 @@ def test_what_looks_like_a_card_is_refused_and_not_repeated(text):
         "23d93cac-000f-5000-8000-126628f15141",
         "2424242a-4242-4242-4242-42424242424b",
         "inv_019a4242424242424242b3f9a0c",
+        "sandbox_ok:con_1a4242424242424242bcdef0123",
+        "of con_1a4242424242424242bcdef0123, paid by 2424242a-4242-4242-4242-42424242424b",
     ],
 )
 def test_what_is_no_card_is_let_through(text):
