@@ -179,7 +179,7 @@ class Visit:
     def sees(self, text: str) -> None:
         """Wait until the page says something; pages that wait load themselves anew."""
         pattern = re.compile(text.replace(" ", r"\s+"), re.DOTALL)
-        expect(self.page.locator("main")).to_contain_text(pattern, timeout=10_000)
+        expect(self.page.locator("main")).to_contain_text(pattern, timeout=20_000)
 
     def violations(self) -> list[str]:
         """Return what axe-core finds on the present page."""
@@ -204,7 +204,7 @@ def visiting(
     context = browser.new_context(
         viewport={"width": width, "height": 800}, **{"locale": "en-GB", **options}
     )
-    context.set_default_timeout(10_000)
+    context.set_default_timeout(20_000)
     try:
         yield Visit(stage, context, email)
     finally:

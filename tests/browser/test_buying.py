@@ -273,7 +273,7 @@ def test_18_a_price_that_rose_after_the_guarantee_is_shown_before_it_is_charged(
     anna.go_on()
     store.at("2026-11-20T12:10")
     raise_price(store)
-    store.at("2026-11-20T12:31")
+    store.at("2026-11-20T12:35")
     anna.page.click(CONFIRM)
     anna.see("Цена изменилась: 360,00 -> 400,00")
     assert store.wallet("Anna") == 100_000
