@@ -140,7 +140,7 @@ def test_a_wallet_is_filled_by_hand_once_however_often_it_is_clicked(store, brow
     assert store.anna.balance == 115_950
 
 
-@pytest.mark.parametrize("amount", ["0", "-5", "1e3", "12,345", "abc", "", "9" * 15])
+@pytest.mark.parametrize("amount", ["0", "-5", "1e3", "12,345", "abc", "", "9" * 13])
 def test_what_is_no_amount_fills_nothing(store, browser, amount):
     work_as(browser, store.both.admin)
     home = f"/console/customers/{store.anna.id}"

@@ -14,6 +14,7 @@ from farebox.web.forms import parse_amount
 from farebox.web.pages import AnyRequest
 
 _ROWS: Final = 20
+_LONGEST: Final = 12
 
 
 @get("/console/customers/{consumer:str}")
@@ -55,7 +56,7 @@ async def change_customer(
         return page.go(back, "saved")
     if change == "fill":
         currency = str(form.get("currency", "RUB"))
-        amount = parse_amount(str(form.get("amount", "")), currency)
+        amount = parse_amount(str(form.get("amount", "")), currency, digits=_LONGEST)
         if not amount:
             return page.go(back, "amount_wrong")
         body = {"amount": amount, "reason": reason, "part": str(form.get("part", "paid"))}

@@ -11,13 +11,14 @@ _LONGEST: Final = 20
 _LARGEST: Final = 2**53 - 1
 
 
-def parse_amount(text: str, currency: str) -> int | None:
+def parse_amount(text: str, currency: str, *, digits: int = _LONGEST) -> int | None:
     """Return a typed amount (`1 159,50` of RUB) in the smallest unit (115950), or None.
 
-    None also for what is finer than that unit, and for a currency that there is not.
+    None also for what is finer than that unit, for more digits than so many before the point, and
+    for a currency that there is not.
     """
     plain = _GAPS.sub("", text[:_LONGEST]).replace(",", ".")
-    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", plain, re.ASCII) is None:
+    if re.fullmatch(rf"[0-9]{{1,{digits}}}(\.[0-9]+)?", plain, re.ASCII) is None:
         return None
     try:
         minor = Decimal(plain).scaleb(_places_of(currency))
