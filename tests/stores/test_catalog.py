@@ -56,6 +56,15 @@ def test_a_code_whose_asset_has_another_scale_is_refused_and_leaves_nothing(data
     assert run(database, catalog.find_product, "films") is None
 
 
+def test_assets_opened_at_once_are_each_opened_once(database):
+    codes = ["RUB", "EUR", "USD"] * 3
+    answers = at_once(partial(run, database, Ledger().open_asset, code) for code in codes)
+    opened = [one for one in answers if not isinstance(one, Exception)]
+    assert opened == answers
+    found = {(one.code, one.number) for one in opened}
+    assert len(found) == len({number for _, number in found}) == 3
+
+
 def test_products_made_at_once_are_all_made_each_with_its_own_asset(database):
     answers = at_once(partial(product, database, f"film-{number}") for number in range(4))
     assert all(isinstance(answer, Product) for answer in answers), answers

@@ -93,10 +93,10 @@ class Ledger:
 
     def asset(self, tx: Tx, code: str) -> Asset:
         """Return an asset by its code; refuses an unknown one (`asset_unknown`)."""
-        row = tx.one(sa.select(store.asset).where(store.asset.c.code == code))
-        if row is None:
+        found = _find_asset(tx, code)
+        if found is None:
             raise AssetUnknown(asset=code)
-        return Asset(number=row.number, code=row.code, scale=row.scale)
+        return found
 
     def assets(self, tx: Tx) -> list[Asset]:
         """Return every asset."""
@@ -107,17 +107,20 @@ class Ledger:
         """Make an asset with its sinks, or return it; refuses another scale (`asset_differs`)."""
         if not 0 <= scale <= 18:  # noqa: PLR2004 - 10^18 is the largest power below 2^63
             raise ValueRefused("a scale is 0 to 18")
-        row = tx.one(sa.select(store.asset).where(store.asset.c.code == code))
-        if row is not None and row.scale == scale:
-            return Asset(number=row.number, code=row.code, scale=row.scale)
+        found = _find_asset(tx, code)
+        if found is not None and found.scale == scale:
+            return found
         number = sa.select(sa.func.coalesce(sa.func.max(store.asset.c.number), 0) + 1)
         values = {"number": number.scalar_subquery(), "code": code, "scale": scale}
-        if tx.insert_once(store.asset, values, key=("code",)):
+        if tx.insert_unless_taken(store.asset, values):
             made = self.asset(tx, code)
             rows = [_sink_row(sink_id(made.number, sink), made.number, sink.name) for sink in Sink]
             tx.insert_many(store.account, store.ACCOUNT, rows)
             return made
-        found = self.asset(tx, code)
+        found = _find_asset(tx, code)
+        if found is None:
+            # Somebody has made another asset at the same time, and has its number.
+            raise TryAgain
         if found.scale != scale:
             raise AssetDiffers(asset=code, scale=found.scale)
         return found
@@ -326,6 +329,11 @@ def _impossible(tx: Tx, balances: Balances) -> list[int]:
         if short or min(pending, debited, credited) < 0:
             found.add(bucket)
     return sorted(found)
+
+
+def _find_asset(tx: Tx, code: str) -> Asset | None:
+    row = tx.one(sa.select(store.asset).where(store.asset.c.code == code))
+    return None if row is None else Asset(number=row.number, code=row.code, scale=row.scale)
 
 
 def _sink_row(number: int, asset_number: int, name: str) -> tuple[object, ...]:
