@@ -36,6 +36,16 @@ def test_an_admin_moves_the_time_by_seconds_and_to_an_instant(admin, clock):
     assert made["created_at"] == show(start + 5 * HOUR_US)
 
 
+@pytest.mark.usefixtures("begun")
+def test_the_services_here_have_moved_when_it_answers(admin, billing):
+    run(billing, settle_test_clock, wanted=True)
+    follow_test_clock(billing)
+    for hours in (1, 2):
+        admin.post(PATH, {"advance_seconds": HOUR})
+        with billing.read() as tx:
+            assert tx.moved_us == hours * HOUR_US
+
+
 def show(at_us):
     return show_time(at_us).replace(".000000Z", "Z")
 

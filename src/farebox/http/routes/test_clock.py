@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Meta
 
-from farebox.http.deps import Command, Desk
+from farebox.http.deps import Command, Desk, Services
 from farebox.http.wire import Body, Time, View, read_time, show_time
 from farebox.kernel.clock import SECOND_US
 from farebox.kernel.refusals import Refusal
@@ -47,9 +47,14 @@ def show_reading(reading: ClockReading) -> TestClockView:
 
 @post("/v1/test-clock", operation_id="moveTestClock", tags=TAGS, sync_to_thread=True)
 def move_test_clock(
-    data: JSONBody[MoveTestClock], command: NamedDependency[Command]
+    data: JSONBody[MoveTestClock],
+    command: NamedDependency[Command],
+    services: NamedDependency[Services],
 ) -> TestClockView:
-    """Move the time of everything on, for every process, from its next transaction on."""
+    """Move the time of everything on, for every process, from its next transaction on.
+
+    Services that are served here have moved when this answers; others follow by an event.
+    """
 
     def work(tx: Tx) -> TestClockView:
         if data.advance_seconds is not None and data.to is None:
@@ -60,7 +65,13 @@ def move_test_clock(
             return show_reading(service_test_clock.set_test_clock(tx, command.actor, to_us))
         raise ClockMoveUnclear
 
-    return command.answer(TestClockView, work)
+    moved = command.answer(TestClockView, work)
+    for database in (services.billing, services.notifications):
+        if database is not None:
+            database.run(
+                lambda tx: service_test_clock.catch_up_with(tx, command.actor, moved.offset_us)
+            )
+    return moved
 
 
 @get("/v1/test-clock", operation_id="readTestClock", tags=TAGS, sync_to_thread=True)
