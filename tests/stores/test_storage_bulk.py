@@ -142,6 +142,36 @@ def test_select_keeps_integers_that_a_float_would_round(database: Database) -> N
     assert dict(map(tuple, found)) == {3: 2**62, 4: -(2**63), 5: 2**63 - 1}
 
 
+@pytest.mark.parametrize("count", COUNTS)
+def test_select_takes_any_number_of_bytes(database: Database, count: int) -> None:
+    digests = [bytes([number % 256, number // 256]) * 8 for number in range(count)]
+    rows_of = [(number, 0, None, digest, None) for number, digest in enumerate(digests)]
+    with database.write() as tx:
+        tx.insert_many(THING, COLUMNS, [*rows_of, (count, 0, None, None, None)])
+    statement = "SELECT id, digest FROM thing WHERE digest IN :keys"
+    with database.read() as tx:
+        found = tx.select_in(statement, ("id", "digest"), [*digests, b"nobody's"])
+    assert sorted((row[0], bytes(row[1])) for row in found) == list(enumerate(digests))
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_adding_inserts_what_is_new_and_adds_to_what_is_there(
+    database: Database, count: int
+) -> None:
+    first = [(number, None, 5, number % 3) for number in range(count // 2)]
+    second = [(number, "later", number, 1) for number in range(count)]
+    with database.write() as tx:
+        for each in (first, second):
+            tx.add_many(THING, ("id",), each, kept=("name",), sums=("amount",), maxima=("part",))
+    expected = [
+        (number, max(number % 3, 1), None, None, 5 + number)
+        if number < count // 2
+        else (number, 1, "later", None, number)
+        for number in range(count)
+    ]
+    assert rows(database) == expected
+
+
 def test_lock_returns_rows_in_the_order_of_their_ids(database: Database) -> None:
     filled(database, 2000)
     wanted = [1999, 5, 700, 6, 5000]

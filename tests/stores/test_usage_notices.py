@@ -1,7 +1,5 @@
 """Who is told of a limit, and how quotas stand after a report: once each, by what is left."""
 
-from typing import Any
-
 import pytest
 
 from farebox.access.buckets import service as buckets
@@ -10,8 +8,7 @@ from farebox.access.catalog.model import Quota
 from farebox.access.flows.record_usage import record_usage
 from farebox.access.usage.model import NotRecorded, Report
 from farebox.access.usage.service_notices import set_low_mark
-from farebox.workers.periods import Periods
-from tests.support.metering import GATEWAY, Metering
+from tests.support.metering import GATEWAY, Metering, close, told
 from tests.support.services import ADA, run
 from tests.support.subscribers import Subscribers
 
@@ -21,19 +18,6 @@ def metering(database, clock) -> Metering:
     made = Metering(database, clock)
     made.at("2026-11-20T09:00:00Z")
     return made
-
-
-def close(metering: Metering) -> int:
-    """Let the worker close what is due, once all is added up, until nothing is."""
-    metering.roll_up()
-    worker, closed = Periods(metering.database), 0
-    while more := worker.step():
-        closed += more
-    return closed
-
-
-def told(metering: Metering) -> list[dict[str, Any]]:
-    return [one.data for one in metering.events("usage.aggregated")]
 
 
 @pytest.fixture

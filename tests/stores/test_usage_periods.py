@@ -1,28 +1,19 @@
-"""Rollups, periods, notices: exact at once, closed once, told once."""
+"""Periods and aggregations: closed once, told once."""
 
-import threading
-from functools import partial
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
-from farebox.access.buckets import service as buckets
-from farebox.access.buckets.model import Terms
-from farebox.access.flows import aggregate_usage
-from farebox.access.flows.aggregate_usage import roll_up, snapshot_usage
+from farebox.access.flows.aggregate_usage import snapshot_usage
 from farebox.access.usage import service_periods
 from farebox.access.usage.service_aggregations import declare_aggregation
-from farebox.access.usage.service_report import record_reports
-from farebox.access.usage.service_rollups import StretchPassed, read_stretch, store_stretch
 from farebox.events import service as events
 from farebox.kernel.clock import parse_time
-from farebox.ledger.model import Hold, Source, Use
+from farebox.ledger.model import Hold, Source
 from farebox.ledger.service import Ledger, request
-from farebox.workers.periods import Periods
-from farebox.workers.rollups import Rollups
-from tests.support.metering import DAY_US, HOUR_US, Metering
+from tests.support.metering import DAY_US, HOUR_US, Metering, close, told
 from tests.support.services import ADA, at_once, run
+from tests.support.subscribers import Subscribers
 
 GRACE_US = HOUR_US
 
@@ -34,161 +25,13 @@ def metering(database, clock) -> Metering:
     return made
 
 
-def close(metering: Metering) -> int:
-    """Let the worker close what is due, once all is added up, until nothing is."""
-    metering.roll_up()
-    worker, closed = Periods(metering.database), 0
-    while more := worker.step():
-        closed += more
-    return closed
-
-
-def told(metering: Metering) -> list[dict[str, Any]]:
-    return [one.data for one in metering.events("usage.aggregated")]
+@pytest.fixture
+def people(database, clock) -> Subscribers:
+    return Subscribers(database, clock, "2026-11-20T09:00:00Z")
 
 
 def sums(data: dict[str, Any]) -> list[tuple]:
     return [(one["productCode"], one["count"], one["sum"]) for one in data["totals"]]
-
-
-# -- rollups -------------------------------------------------------------------------------------
-
-
-def test_reads_are_the_same_before_amid_and_after_adding_up(metering, database):
-    ada = metering.consumer()
-    bucket = metering.bucket(ada, 100)
-    for n in range(6):
-        metering.report(ada, n + 1)
-        metering.decide(ada, bucket, 10)
-    expected = [(12, 81, 10)]
-    assert metering.used(consumer=ada) == expected
-    steps = 0
-    while roll_up(database, rows=2):
-        steps += 1
-        assert metering.used(consumer=ada) == expected
-    assert steps >= 3
-    assert metering.used(product="api") == expected
-    with database.read() as tx:
-        assert tx.run(sa.text("SELECT count(*) FROM usage_rollup")).scalar_one() == 1
-
-
-@pytest.mark.parametrize("rows", range(1, 9))
-def test_a_use_of_several_grants_and_buckets_counts_once_wherever_a_stretch_ends(
-    metering, database, rows
-):
-    ada = metering.consumer()
-    small, large = metering.bucket(ada, 3), metering.bucket(ada, 100)
-    run(database, buckets.top_up, ADA, small, Terms(amount=3))
-    uses = [
-        Use(
-            sources=(Source(small), Source(large)), amount=5, actor=ada, product="api",
-            meta='{"city": "Omsk"}',
-        )
-        for _ in range(3)
-    ]  # fmt: skip
-    # The first is drawn from two grants, the second from a grant and the other bucket.
-    run(database, Ledger().apply, [request(*uses)])
-    while roll_up(database, rows=rows):
-        pass
-    with database.read() as tx:
-        statement = sa.text("SELECT uses, quantity, maximum FROM usage_rollup")
-        assert [tuple(row) for row in tx.run(statement)] == [(3, 15, 5)]
-    assert metering.used(consumer=ada) == [(3, 15, 5)]
-
-
-def test_two_workers_at_once_count_each_use_once(metering, database):
-    people = [metering.consumer(str(n)) for n in range(4)]
-    for n in range(40):
-        metering.report(people[n % 4], 1)
-    workers = [Rollups(database) for _ in range(3)]
-
-    def work(worker: Rollups) -> None:
-        while worker.step():
-            pass
-
-    assert at_once([partial(work, one) for one in workers]) == [None] * 3
-    with database.read() as tx:
-        statement = sa.text("SELECT sum(uses), sum(quantity) FROM usage_rollup")
-        assert [int(x) for x in tx.run(statement).one()] == [40, 40]
-
-
-def test_stretch_that_somebody_else_stored_is_not_stored_again(metering, database):
-    metering.report(metering.consumer(), 5)
-    with database.read() as tx:
-        stretch = read_stretch(tx, grace_us=GRACE_US)
-    run(database, store_stretch, stretch, grace_us=GRACE_US)
-    with pytest.raises(StretchPassed):
-        run(database, store_stretch, stretch, grace_us=GRACE_US)
-    assert metering.total(product="api") == (1, 5)
-
-
-def test_worker_killed_before_its_commit_has_counted_nothing(metering, database, monkeypatch):
-    metering.report(metering.consumer(), 5)
-
-    def dies(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(aggregate_usage, "tell_low", dies)
-        with pytest.raises(KeyboardInterrupt):
-            roll_up(database)
-    assert metering.total(product="api") == (1, 5)
-    metering.roll_up()
-    assert metering.total(product="api") == (1, 5)
-
-
-def test_writer_held_open_while_others_commit_is_not_skipped(
-    postgresql_engine, database_url, open_database_at, clock, engine
-):
-    if engine is not postgresql_engine:
-        pytest.skip("SQLite has one writer at a time")
-    metering = Metering(open_database_at(database_url), clock)
-    metering.at("2026-11-20T09:00:00Z")
-    ada, bob = metering.consumer(), metering.consumer("Bob")
-    bucket = metering.bucket(bob, 50)
-    holding, go_on = threading.Event(), threading.Event()
-
-    def held() -> None:
-        with open_database_at(database_url).write() as tx:
-            record_reports(tx, "opr", [metering.said(ada, 7)])
-            holding.set()
-            assert go_on.wait(60)
-
-    thread = threading.Thread(target=held)
-    thread.start()
-    assert holding.wait(60)
-    metering.report(bob, 1)
-    metering.decide(bob, bucket, 2)
-    metering.roll_up()
-    assert metering.total(product="api") == (2, 3)
-    metering.clock.set(parse_time("2026-12-02T00:00:00Z"))
-    assert close(metering) == 0, "what was begun before the end may still count"
-    go_on.set()
-    thread.join()
-    metering.roll_up()
-    found = metering.used(product="api", since=parse_time("2026-11-01T00:00:00Z"))
-    assert [quantity for _, quantity, _ in found] == [10]
-    assert close(metering) == 2
-    assert sorted(one["totals"][0]["sum"] for one in told(metering)) == [3, 7]
-
-
-def test_use_by_an_operator_counts_for_the_holder(metering, database):
-    ada = metering.consumer()
-    bucket = metering.bucket(ada, 10)
-    run(database, buckets.consume, ADA, bucket, 4)
-    assert metering.total(consumer=ada) == (1, 4)
-    metering.roll_up()
-    assert metering.total(consumer=ada) == (1, 4)
-
-
-def test_time_is_shown_by_the_days_of_a_zone(metering):
-    ada = metering.consumer()
-    for text in ("2026-11-18T18:29:00Z", "2026-11-18T18:30:00Z", "2026-11-19T18:29:59Z"):
-        metering.report(ada, 1, at=parse_time(text))
-    assert metering.used(consumer=ada, zone="Asia/Kolkata") == [(1, 1, 1), (2, 2, 1)]
-    assert metering.used(consumer=ada, bucketing="month") == [(3, 3, 1)]
-    metering.roll_up()
-    assert metering.used(consumer=ada, zone="Asia/Kolkata") == [(1, 1, 1), (2, 2, 1)]
 
 
 # -- periods -------------------------------------------------------------------------------------

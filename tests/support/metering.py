@@ -25,6 +25,7 @@ from farebox.ledger.model import Applied, Source, Use
 from farebox.ledger.service import Ledger, request
 from farebox.platform.model import Actor
 from farebox.storage import Database
+from farebox.workers.periods import Periods
 from tests.support.services import ADA, run
 
 GATEWAY: Final = Actor(kind="operator", id="opr_gateway")
@@ -127,3 +128,17 @@ class Metering:
         """Return the events of these types."""
         with self.database.read() as tx:
             return [one for one in events_after(tx, Position(), 1_000).events if one.type in types]
+
+
+def close(metering: Metering) -> int:
+    """Let the worker close what is due, once all is added up, until nothing is."""
+    metering.roll_up()
+    worker, closed = Periods(metering.database), 0
+    while more := worker.step():
+        closed += more
+    return closed
+
+
+def told(metering: Metering) -> list[dict[str, Any]]:
+    """Return what was told of closed periods and in snapshots."""
+    return [one.data for one in metering.events("usage.aggregated")]

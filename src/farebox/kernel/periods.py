@@ -53,6 +53,10 @@ def _to_us(moment: datetime) -> int:
     return (since.days * 86_400 + since.seconds) * SECOND_US + since.microseconds
 
 
+_MOST_REMEMBERED: Final = 10_000
+_LATEST: Final[dict[tuple[Unit, int, int, str], Period]] = {}
+
+
 def _start(unit: Unit, count: int, anchor_us: int, zone: ZoneInfo, index: int) -> int:
     if unit in _ELAPSED_US:
         return anchor_us + index * count * _ELAPSED_US[unit]
@@ -80,6 +84,20 @@ def period_start(unit: Unit, count: int, anchor_us: int, zone: str, index: int) 
 
 def period_at(unit: Unit, count: int, anchor_us: int, zone: str, at_us: int) -> Period | None:
     """Return the period that holds an instant, or None before the anchor."""
+    terms = (unit, count, anchor_us, zone)
+    found = _LATEST.get(terms)
+    # Whoever asks for one period of these terms mostly asks for it again.
+    if found is not None and found.start_us <= at_us < found.end_us:
+        return found
+    found = _find(unit, count, anchor_us, zone, at_us)
+    if found is not None:
+        if len(_LATEST) >= _MOST_REMEMBERED:
+            _LATEST.clear()
+        _LATEST[terms] = found
+    return found
+
+
+def _find(unit: Unit, count: int, anchor_us: int, zone: str, at_us: int) -> Period | None:
     if at_us < anchor_us:
         return None
     if unit == "lifetime":

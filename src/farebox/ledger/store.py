@@ -273,12 +273,15 @@ def takings_of(tx: Tx, operations: Sequence[int]) -> dict[int, list[Taking]]:
 
 def remembered(tx: Tx, digests: Sequence[bytes]) -> dict[bytes, Remembered]:
     """Return what keys remember."""
-    statement = sa.select(operation.c.digest, operation.c.fingerprint, operation.c.outcome).where(
-        operation.c.digest.in_(digests)
+    columns = ("digest", "fingerprint", "outcome")
+    rows: list[Any] = tx.select_in(
+        f"SELECT {', '.join(columns)} FROM operation WHERE digest IN :keys",  # noqa: S608
+        columns,
+        digests,
     )
     return {
-        bytes(row.digest): Remembered(bytes(row.fingerprint), _decode_outcomes(row.outcome))
-        for row in tx.run(statement)
+        bytes(digest): Remembered(bytes(fingerprint), _decode_outcomes(outcome))
+        for digest, fingerprint, outcome in rows
     }
 
 

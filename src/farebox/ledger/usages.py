@@ -23,27 +23,24 @@ _IS_USAGE = (
     store.account.c.kind == sa.literal_column(str(AccountKind.SINK.value)),
     store.account.c.name == Sink.USAGE.name.lower(),
 )
-_OF_SPAN = [
+_OF_DRAW = [
     store.transfer.c[name]
-    for name in (
-        "operation", "line", "kind", "bucket", "entry", "credit", "amount", "at",
-        "available_after", "actor", "product", "meta",
-    )
-]  # fmt: skip
+    for name in ("operation", "line", "bucket", "amount", "at", "actor", "product", "meta")
+]
 _place = operator.itemgetter(0, 1)
-_NEVER = (-1, 0)
 
 
-Draw = tuple[int, int, int, int, str | None]
-"""What one operation drew from one bucket: at, count, amount, total, meta.
+Draw = tuple[int, int, int, int, int, str | None]
+"""What one bucket gave: from, to, count, amount, largest, meta.
 
-The first of an operation counts it (1, others 0) and has its `total`, what it drew in all (others
-0); `meta` is the JSON text that came with it.
+To one operation, between whose draws lies no time: the first of them counts it (1, others 0) and
+has what it drew in all as `largest` (others 0); `meta` is the JSON text that came with it. Or,
+where a span is read so, to all operations of one slot of time, added up, without `meta`.
 """
 
 
 class JournalUse(msgspec.Struct, frozen=True, array_like=True):
-    """What one actor drew for one product from one bucket, in the order of the log."""
+    """What one actor drew for one product from one bucket."""
 
     actor: str
     product: str
@@ -98,38 +95,114 @@ def end(tx: Tx) -> int:
     return tx.log_end(store.transfer)
 
 
-def span(tx: Tx, after: int, until: int | None) -> Span:
-    """Return the uses between two positions, and what is left on every bucket touched there."""
-    sinks = frozenset(tx.run(sa.select(store.account.c.id).where(*_IS_USAGE)).scalars())
-    here = tx.log_span(store.transfer, after, until)
-    rows: Sequence[Any] = tx.run(sa.select(*_OF_SPAN).where(here)).all()
-    left: dict[int, tuple[int, int]] = {}
+def span(
+    tx: Tx,
+    after: int,
+    until: int | None,
+    *,
+    slot_us: int | None = None,
+    apart: sa.Select[tuple[str]] | None = None,
+) -> Span:
+    """Return the uses between two positions, and what is left on every bucket touched there.
+
+    With `slot_us`, those of one slot of so many microseconds are added up by the database, but
+    for uses of the products that `apart` selects and those that were drawn in several parts.
+    """
+    sinks = tx.run(sa.select(store.account.c.id).where(*_IS_USAGE)).scalars().all()
+    journal = store.transfer
+    here = tx.log_span(journal, after, until)
+    used = (
+        here,
+        journal.c.kind.in_(_USES),
+        journal.c.credit.in_(sinks),
+        journal.c.actor.is_not(None),
+        journal.c.product.is_not(None),
+    )
+    last_line = sa.func.coalesce(sa.func.max(journal.c.line), 0)
+    count: Any = tx.run(sa.select(sa.func.count(), last_line).where(here)).one()
+    rows, parted = count
+    uses: dict[tuple[str, str, int], list[Draw]] = {}
+    if slot_us is None:
+        _add_draws(tx, uses, *used)
+    else:
+        single: list[sa.ColumnElement[bool]] = []
+        if apart is not None:
+            single.append(journal.c.product.not_in(apart))
+        if parted:
+            of_several = sa.select(journal.c.operation).where(here, journal.c.line > 0)
+            single.append(journal.c.operation.not_in(of_several))
+        _add_sums(tx, uses, slot_us, *used, *single)
+        if single:
+            _add_draws(tx, uses, *used, sa.not_(sa.and_(*single)))
+    return Span(
+        uses=tuple(JournalUse(*who, draws) for who, draws in uses.items()),
+        left=_left(tx, here),
+        rows=rows,
+    )
+
+
+def _add_draws(
+    tx: Tx, uses: dict[tuple[str, str, int], list[Draw]], *used: sa.ColumnElement[bool]
+) -> None:
+    """Add what each operation drew from each bucket."""
     found: dict[tuple[int, int], list[Any]] = {}
     first: dict[int, list[Any]] = {}
+    rows: Sequence[Any] = tx.run(sa.select(*_OF_DRAW).where(*used)).all()
     for row in sorted(rows, key=_place):
-        operation, _, kind, bucket, entry, credit, amount, at, available, actor, product, meta = row
-        if bucket and left.get(bucket, _NEVER)[0] < entry:
-            left[bucket] = (entry, available)
-        if kind not in _USES or credit not in sinks or actor is None or product is None:
-            continue
+        operation, _, bucket, amount, at, actor, product, meta = row
         # A bucket may give from several grants: one draw.
         known = found.get((operation, bucket))
         if known is None:
-            draw = found[operation, bucket] = [actor, product, bucket, at, 0, amount, 0, meta]
+            draw = found[operation, bucket] = [actor, product, bucket, at, at, 0, amount, 0, meta]
             if operation not in first:
-                draw[4] = 1
+                draw[5] = 1
                 first[operation] = draw
         else:
-            known[5] += amount
-        first[operation][6] += amount
-    uses: dict[tuple[str, str, int], list[Draw]] = {}
+            known[6] += amount
+        first[operation][7] += amount
     for actor, product, bucket, *draw in found.values():
         uses.setdefault((actor, product, bucket), []).append(cast("Draw", tuple(draw)))
-    return Span(
-        uses=tuple(JournalUse(*who, draws) for who, draws in uses.items()),
-        left={bucket: available for bucket, (_, available) in left.items()},
-        rows=len(rows),
-    )
+
+
+def _add_sums(
+    tx: Tx,
+    uses: dict[tuple[str, str, int], list[Draw]],
+    slot_us: int,
+    *used: sa.ColumnElement[bool],
+) -> None:
+    """Add what the operations of each slot drew, each of which has one row."""
+    journal = store.transfer
+    who = (journal.c.actor, journal.c.product, journal.c.bucket)
+    rows: Sequence[Any] = tx.run(
+        sa.select(
+            *who,
+            sa.func.min(journal.c.at),
+            sa.func.max(journal.c.at),
+            sa.func.count(),
+            sa.cast(sa.func.sum(journal.c.amount), sa.BigInteger),
+            sa.func.max(journal.c.amount),
+            sa.null(),
+        )
+        .where(*used)
+        .group_by(*who, journal.c.at - journal.c.at % slot_us)
+    ).all()
+    for actor, product, bucket, *draw in rows:
+        uses.setdefault((actor, product, bucket), []).append(cast("Draw", tuple(draw)))
+
+
+def _left(tx: Tx, here: sa.ColumnElement[bool]) -> dict[int, int]:
+    """Return what was left on each bucket by the last of its rows in a span.
+
+    Whoever writes to a bucket holds its lock, so its rows are numbered in their order.
+    """
+    journal = store.transfer
+    last = sa.select(sa.func.max(journal.c.seq)).where(here, journal.c.bucket != 0)
+    rows: Sequence[Any] = tx.run(
+        sa.select(journal.c.bucket, journal.c.available_after).where(
+            journal.c.seq.in_(last.group_by(journal.c.bucket))
+        )
+    ).all()
+    return dict(rows)
 
 
 def sums_after(

@@ -16,10 +16,11 @@ import sqlalchemy as sa
 
 from farebox.kernel.clock import Clock
 from farebox.kernel.refusals import TryAgain
+from farebox.storage.inserts import Inserts, Row
 from farebox.storage.statements import built, insert_once_of, upsert_of
 
 T = TypeVar("T")
-Row = tuple[Any, ...]
+Keys = Sequence[int] | Sequence[str] | Sequence[bytes]
 ATTEMPTS: Final = 8
 
 
@@ -33,7 +34,7 @@ class Problem(Enum):
     OTHER = "other"
 
 
-class Tx(ABC):
+class Tx(Inserts):
     """One open transaction. Whoever opened it commits by leaving its `with` block.
 
     `service` is the name of the service whose database it is. `memo` is for what was found out
@@ -101,20 +102,8 @@ class Tx(ABC):
         """Lock the rows with these ids in id order and return their columns, in that order."""
 
     @abstractmethod
-    def select_in(
-        self, statement: str, columns: Sequence[str], keys: Sequence[int] | Sequence[str]
-    ) -> list[Row]:
+    def select_in(self, statement: str, columns: Sequence[str], keys: Keys) -> list[Row]:
         """Run a named SELECT whose `IN :keys` takes any number of keys of one type."""
-
-    @abstractmethod
-    def insert_many(self, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        """Insert rows in as few statements as the engine allows."""
-
-    @abstractmethod
-    def insert_missing(
-        self, table: sa.Table, key: str, columns: Sequence[str], rows: Sequence[Row]
-    ) -> int:
-        """Insert rows whose key is not there yet, in the given order; return how many were."""
 
     @abstractmethod
     def update_many(
@@ -159,6 +148,11 @@ class Tx(ABC):
             # What the database is to work out is a part of the statement.
             return self.run(statement.values(values)).first() is not None
         return self.run(statement, values).first() is not None
+
+    def insert_unless_taken(self, table: sa.Table, values: Mapping[str, Any]) -> bool:
+        """Insert a row unless another is in its way, by whichever key; tells whether it was."""
+        insert = self.insert_of(table).values(values).on_conflict_do_nothing()
+        return self.run(insert.returning(sa.literal(1))).first() is not None
 
     def built(self, name: object, build: Callable[[], T]) -> T:
         """Return a statement that is the same in every transaction of its engine: built once."""

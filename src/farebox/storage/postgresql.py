@@ -12,7 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from farebox.kernel.clock import Clock
-from farebox.storage.database import Database, Row, Tx, translated_errors
+from farebox.storage.database import Database, Keys, Tx, translated_errors
+from farebox.storage.inserts import Row
 from farebox.storage.language import RefusalOf, refusal_of
 
 OPTIONS: Final = "-c plan_cache_mode=force_custom_plan -c lock_timeout=20s -c timezone=UTC"
@@ -79,7 +80,7 @@ class PostgresqlTx(Tx):
         self,
         statement: str,
         columns: Sequence[str],  # noqa: ARG002 - SQLite's form needs their names
-        keys: Sequence[int] | Sequence[str],
+        keys: Keys,
     ) -> list[Row]:
         if not keys:
             return []
@@ -88,23 +89,13 @@ class PostgresqlTx(Tx):
             rows: list[Row] = cursor.execute(sql, (list(keys),)).fetchall()
         return rows
 
-    def insert_many(self, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        self._insert(table, columns, rows, "")
-
-    def insert_missing(
-        self, table: sa.Table, key: str, columns: Sequence[str], rows: Sequence[Row]
-    ) -> int:
-        return self._insert(table, columns, rows, f" ON CONFLICT ({key}) DO NOTHING")
-
     def _insert(
-        self, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], tail: str
+        self, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], end: str
     ) -> int:
         if not rows:
             return 0
         arrays = ", ".join(f"%s::{array_of(table.c[name])}" for name in columns)
-        sql = (
-            f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT * FROM unnest({arrays}){tail}"  # noqa: S608
-        )
+        sql = f"INSERT INTO {table.name} ({', '.join(columns)}) SELECT * FROM unnest({arrays}){end}"  # noqa: S608
         with translated_errors(), self._cursor() as cursor:
             count: int = cursor.execute(
                 sql, [list(values) for values in zip(*rows, strict=True)]

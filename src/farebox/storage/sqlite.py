@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from farebox.kernel.clock import Clock
-from farebox.storage.database import Database, Row, Tx, translated_errors
+from farebox.storage.database import Database, Keys, Tx, translated_errors
+from farebox.storage.inserts import Row
 from farebox.storage.language import refusal_of
 from farebox.storage.turns import Turns
 
@@ -95,11 +96,11 @@ class SqliteTx(Tx):
         statement = f"SELECT {names} FROM {table.name} WHERE id IN :keys ORDER BY id"  # noqa: S608 - names of our own tables
         return self.select_in(statement, columns, ids)
 
-    def select_in(
-        self, statement: str, columns: Sequence[str], keys: Sequence[int] | Sequence[str]
-    ) -> list[Row]:
+    def select_in(self, statement: str, columns: Sequence[str], keys: Keys) -> list[Row]:
         if not keys:
             return []
+        if isinstance(keys[0], bytes):
+            return self._select_in_bytes(statement, keys)
         # One row of JSON instead of many rows: one step, so the interpreter lock is let go once.
         inner = statement.replace(":keys", "(SELECT value FROM json_each(?))")
         packed = f"SELECT json_group_array(json_array({', '.join(columns)})) FROM ({inner})"  # noqa: S608 - as above
@@ -107,21 +108,22 @@ class SqliteTx(Tx):
             text = self._driver.execute(packed, (msgspec.json.encode(keys).decode(),)).fetchone()[0]
         return _decode_rows(text)  # type: ignore[return-value]
 
-    def insert_many(self, table: sa.Table, columns: Sequence[str], rows: Sequence[Row]) -> None:
-        self._insert(table, columns, rows, "")
-
-    def insert_missing(
-        self, table: sa.Table, key: str, columns: Sequence[str], rows: Sequence[Row]
-    ) -> int:
-        return self._insert(table, columns, rows, f" ON CONFLICT ({key}) DO NOTHING")
+    def _select_in_bytes(self, statement: str, keys: Sequence[object]) -> list[Row]:
+        """Run a SELECT for keys that JSON cannot carry; a null beside them matches nothing."""
+        found: list[Row] = []
+        with translated_errors():
+            for size, values in filled([(key,) for key in keys]):
+                sql = statement.replace(":keys", f"({', '.join('?' * size)})")
+                found += self._driver.execute(sql, values).fetchall()
+        return found
 
     def _insert(
-        self, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], conflict: str
+        self, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], end: str
     ) -> int:
         count = 0
         with translated_errors():
             for size, values in filled(rows):
-                sql = _insert_sql(table.name, tuple(columns), size, conflict)
+                sql = _insert_sql(table.name, tuple(columns), size, end)
                 count += self._driver.execute(sql, values).rowcount
         return count
 

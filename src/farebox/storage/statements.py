@@ -31,3 +31,14 @@ def insert_once_of(insert: Any, table: sa.Table, key: Sequence[str]) -> Any:  # 
     once = insert.on_conflict_do_nothing(index_elements=list(key))
     # RETURNING tells it on both engines; SQLAlchemy hides psycopg's count of inserted rows.
     return once.returning(table.c[key[0]])
+
+
+def adding(table: str, key: Sequence[str], sums: Sequence[str], maxima: Sequence[str]) -> str:
+    """Return the end of an INSERT that adds to the row which is there."""
+    changes = [f"{name} = {table}.{name} + excluded.{name}" for name in sums]
+    changes += [
+        f"{name} = CASE WHEN excluded.{name} > {table}.{name}"
+        f" THEN excluded.{name} ELSE {table}.{name} END"
+        for name in maxima
+    ]
+    return f" ON CONFLICT ({', '.join(key)}) DO UPDATE SET {', '.join(changes)}"

@@ -1,6 +1,7 @@
 """Many buckets at once: where many consumers may draw, and whose buckets these are."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -44,12 +45,12 @@ def sources_of_many(
 
 def records_of(tx: Tx, buckets: Iterable[int]) -> dict[int, Bucket]:
     """Return the records of buckets; those without one (a cap's, say) are left out."""
-    wanted = sorted(set(buckets))
+    names = tuple(column.name for column in store.bucket.c)
+    statement = f"SELECT {', '.join(names)} FROM bucket_record WHERE id IN :keys"  # noqa: S608 - our own names
     found: dict[int, Bucket] = {}
-    for start in range(0, len(wanted), _AT_ONCE):
-        here = store.bucket.c.id.in_(wanted[start : start + _AT_ONCE])
-        for row in tx.run(sa.select(store.bucket).where(here)):
-            found[row.id] = store.bucket_of(row)
+    for row in tx.select_in(statement, names, sorted(set(buckets))):
+        values: dict[str, Any] = dict(zip(names, row, strict=True))
+        found[values["id"]] = Bucket(**{**values, "overage": bool(values["overage"])})
     return found
 
 

@@ -1,6 +1,7 @@
 """Many consumers at once: whose buckets they draw on, in a fixed number of statements."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
@@ -9,6 +10,10 @@ from farebox.access.consumers import store
 from farebox.storage import Tx
 
 _AT_ONCE = 1_000
+_IN_GROUPS = (
+    "SELECT m.consumer, g.id AS drawn FROM group_member m JOIN consumer_group g"
+    " ON g.id = m.consumer_group WHERE m.consumer IN :keys ORDER BY g.priority, g.id"
+)
 
 
 class Drawer(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,15 +29,16 @@ class Drawer(msgspec.Struct, frozen=True, kw_only=True):
         return (self.drawer, *self.groups)
 
 
+def owners_of(tx: Tx, consumers: Iterable[str]) -> dict[str, str]:
+    """Return who draws for each of these consumers, without groups; unknown ones are left out."""
+    drawing = "SELECT id, coalesce(owner, id) AS drawer FROM consumer WHERE id IN :keys"
+    rows: list[Any] = tx.select_in(drawing, ("id", "drawer"), sorted(set(consumers)))
+    return dict(rows)
+
+
 def drawers_of(tx: Tx, consumers: Iterable[str]) -> dict[str, Drawer]:
     """Return who draws for each of these consumers; unknown ones are left out."""
-    consumer = store.consumer
-    wanted = sorted(set(consumers))
-    drawing: dict[str, str] = {}
-    for start in range(0, len(wanted), _AT_ONCE):
-        here = consumer.c.id.in_(wanted[start : start + _AT_ONCE])
-        for row in tx.run(sa.select(consumer.c.id, consumer.c.owner).where(here)):
-            drawing[row.id] = row.owner or row.id
+    drawing = owners_of(tx, consumers)
     groups = _groups_of(tx, sorted(set(drawing.values())))
     return {
         one: Drawer(consumer=one, drawer=drawer, groups=groups.get(drawer, ()))
@@ -53,15 +59,7 @@ def lock_consumers(tx: Tx, consumers: Iterable[str]) -> None:
 
 def _groups_of(tx: Tx, consumers: list[str]) -> dict[str, tuple[str, ...]]:
     """Return the groups of each consumer in the order in which they are drawn."""
-    member, group = store.member, store.group
     found: dict[str, tuple[str, ...]] = {}
-    for start in range(0, len(consumers), _AT_ONCE):
-        statement = (
-            sa.select(member.c.consumer, group.c.id)
-            .join(group, group.c.id == member.c.consumer_group)
-            .where(member.c.consumer.in_(consumers[start : start + _AT_ONCE]))
-            .order_by(group.c.priority, group.c.id)
-        )
-        for row in tx.run(statement):
-            found[row.consumer] = (*found.get(row.consumer, ()), row.id)
+    for consumer, group in tx.select_in(_IN_GROUPS, ("consumer", "drawn"), consumers):
+        found[consumer] = (*found.get(consumer, ()), group)
     return found

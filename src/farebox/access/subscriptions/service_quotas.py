@@ -1,6 +1,7 @@
 """Quotas of subscriptions: recurring grants on buckets of their own, and what is left of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -43,6 +44,13 @@ def all_quotas(
     return tuple(store.quota_of(row) for row in tx.run(statement.order_by(store.quota.c.bucket)))
 
 
+def limits_of(tx: Tx, buckets: Iterable[int]) -> dict[int, int]:
+    """Return the limits of the quotas among any number of buckets."""
+    statement = "SELECT bucket, quota_limit FROM subscription_quota WHERE bucket IN :keys"
+    rows: list[Any] = tx.select_in(statement, ("bucket", "quota_limit"), sorted(buckets))
+    return dict(rows)
+
+
 def running(
     tx: Tx,
     quotas: Sequence[QuotaTerms],
@@ -52,7 +60,8 @@ def running(
     """Return which of the holders' quotas may be drawn now, in the order of the holders."""
     giving = {one.id for one in subscriptions if opens(one.state)}
     found = [one for one in quotas if one.subscription in giving and is_running(one, tx.now_us)]
-    return tuple(sorted(found, key=lambda one: holders.index(one.holder)))
+    place = {holder: number for number, holder in enumerate(holders)}
+    return tuple(sorted(found, key=lambda one: place[one.holder]))
 
 
 def present_period(quota: QuotaTerms, now: int) -> Period:

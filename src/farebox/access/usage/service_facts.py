@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 
-from farebox.access.consumers.service_many import Drawer, drawers_of
+from farebox.access.consumers.service_many import owners_of
 from farebox.access.subscriptions.model import Subscription
 from farebox.access.subscriptions.service import subscriptions_of, terms_of
 from farebox.access.usage.rules import Calendar, timeline_of
@@ -23,9 +23,9 @@ class Calendars:
         return self._own.get(consumer, self._common)
 
 
-def calendars_of(tx: Tx, drawers: Mapping[str, Drawer]) -> Calendars:
-    """Return how the periods of consumers are counted; a device's are its owner's."""
-    holders = sorted({one.drawer for one in drawers.values()})
+def calendars_of(tx: Tx, drawers: Mapping[str, str]) -> Calendars:
+    """Return how the periods of consumers are counted, given who draws for each of them."""
+    holders = sorted(set(drawers.values()))
     held: dict[str, list[Subscription]] = {}
     for start in range(0, len(holders), _AT_ONCE):
         for one in subscriptions_of(tx, holders[start : start + _AT_ONCE]):
@@ -37,10 +37,10 @@ def calendars_of(tx: Tx, drawers: Mapping[str, Drawer]) -> Calendars:
             plans[key] = terms_of(tx, one)
     made = {holder: Calendar(timeline_of(each, plans)) for holder, each in held.items()}
     return Calendars(
-        {consumer: made[one.drawer] for consumer, one in drawers.items() if one.drawer in made}
+        {consumer: made[drawer] for consumer, drawer in drawers.items() if drawer in made}
     )
 
 
 def calendars_for(tx: Tx, consumers: Iterable[str]) -> Calendars:
     """Return how the periods of these consumers are counted."""
-    return calendars_of(tx, drawers_of(tx, consumers))
+    return calendars_of(tx, owners_of(tx, consumers))

@@ -10,7 +10,7 @@ from farebox.access.buckets.model import Bucket
 from farebox.access.buckets.service import known_bucket
 from farebox.access.buckets.service_many import records_of
 from farebox.access.subscriptions.model import QuotaStanding, QuotaTerms
-from farebox.access.subscriptions.service_quotas import open_quotas, quotas_of
+from farebox.access.subscriptions.service_quotas import limits_of, open_quotas, quotas_of
 from farebox.access.usage import store
 from farebox.access.usage.model import NOTICE_PERCENTS, LowMark, LowMarkUnknown
 from farebox.events.service import publish
@@ -44,19 +44,15 @@ class LowBucket(msgspec.Struct, frozen=True):
 
 def quota_notices(tx: Tx, left: Mapping[int, int]) -> list[Notice]:
     """Return whom to tell of quotas, given what is left on buckets that were drawn on."""
-    records = records_of(tx, left)
-    brought = {n: one for n, one in records.items() if one.origin is not None and not one.overage}
-    if not brought:
-        return []
-    holders = sorted({one.holder for one in brought.values()})
-    kinds = {one.holder: one.holder_kind for one in brought.values()}
     # A carried-over rest makes a quota larger, at most twice as large: only what has less than
     # half of it left can be used by 80 percent, and only that is looked at closely.
-    near = [
-        one
-        for one in open_quotas(tx, holders)
-        if one.bucket in left and left[one.bucket] * 2 <= one.quota_limit
-    ]
+    limits = limits_of(tx, left)
+    low = {bucket for bucket, limit in limits.items() if left[bucket] * 2 <= limit}
+    if not low:
+        return []
+    brought = records_of(tx, low).values()
+    kinds = {one.holder: one.holder_kind for one in brought}
+    near = [one for one in open_quotas(tx, sorted(kinds)) if one.bucket in low]
     table = store.notice
     here = table.c.bucket.in_([one.bucket for one in near])
     told = {
@@ -112,12 +108,7 @@ def tell_quotas(tx: Tx, notices: list[Notice]) -> None:
 
 def low_buckets(tx: Tx, left: Mapping[int, int]) -> list[LowBucket]:
     """Return the buckets that have come to their low mark, or above it again."""
-    table = store.low_mark
-    wanted = sorted(left)
-    marks: list[LowMark] = []
-    for start in range(0, len(wanted), 1_000):
-        here = table.c.bucket.in_(wanted[start : start + 1_000])
-        marks += [store.low_mark_of(row) for row in tx.run(sa.select(table).where(here))]
+    marks = store.low_marks_of(tx, sorted(left))
     changed = [one for one in marks if (left[one.bucket] <= one.level) != one.told]
     records = records_of(tx, [one.bucket for one in changed])
     return [

@@ -171,7 +171,8 @@ class _Writing:
         # Read after the buckets were locked: whoever takes this time is seen by `usages.end`, and
         # corrections of the same record have waited for each other.
         self._now = self._tx.now_us
-        self._calendars = calendars_of(self._tx, self._facts.drawers)
+        drawers = {name: one.drawer for name, one in self._facts.drawers.items()}
+        self._calendars = calendars_of(self._tx, drawers)
         back = [
             (plan.target.operation, outcome)
             for plan, outcome in done

@@ -15,17 +15,16 @@ import msgspec
 import sqlalchemy as sa
 
 from farebox.access.buckets.service_many import records_of
-from farebox.access.consumers.service_many import drawers_of
+from farebox.access.consumers.service_many import owners_of
 from farebox.access.usage import store
-from farebox.access.usage.model import Aggregation, Position, Sums, UsagePeriod, Used
+from farebox.access.usage.model import SLOT_US, Aggregation, Position, Sums, UsagePeriod, Used
 from farebox.access.usage.rules import RollupKey, ValueKey, added_up, slot_of, values_of
 from farebox.access.usage.service_facts import Calendars, calendars_for
 from farebox.ledger import usages
 from farebox.ledger.usages import JournalUse
 from farebox.storage import Tx
 
-ROWS_A_STEP: Final = 10_000
-_AT_ONCE: Final = 1_000
+ROWS_A_STEP: Final = 20_000
 _COUNTING: Final = ("report", "correction")
 _NOBODY: Final = ""
 PeriodKey = tuple[str, int]
@@ -63,11 +62,15 @@ def read_stretch(tx: Tx, *, grace_us: int, rows: int = ROWS_A_STEP) -> Stretch:
     position = read_position(tx)
     journal = usages.reach(tx, position.journal, rows)
     records = tx.log_reach(store.record, position.records, rows)
-    span = usages.span(tx, position.journal, journal)
+    declared = sa.select(store.aggregation.c.product)
+    apart = declared if tx.one(declared.limit(1)) is not None else None
+    span = usages.span(tx, position.journal, journal, slot_us=SLOT_US, apart=apart)
     reported = reported_between(tx, position.records, records)
     owners = attributed(tx, ((one.actor, one.bucket) for one in span.uses))
     consumers = {consumer for consumer, _ in owners.values()}
     calendars = calendars_for(tx, consumers.union(one.consumer for one in reported))
+    if _straddles(span, owners, calendars):
+        span = usages.span(tx, position.journal, journal)
     products = {one.product for one in span.uses}.union(one.product for one in reported)
     aggregations = _aggregations(tx, products)
     decided = counted(
@@ -137,8 +140,8 @@ def attributed(tx: Tx, found: Iterable[tuple[str, int]]) -> dict[tuple[str, int]
     counts for the product and the group alone.
     """
     pairs = set(found)
-    known = drawers_of(tx, {actor for actor, _ in pairs})
-    records = records_of(tx, {bucket for _, bucket in pairs})
+    known = owners_of(tx, (actor for actor, _ in pairs))
+    records = records_of(tx, (bucket for _, bucket in pairs))
     made = {}
     for actor, bucket in pairs:
         record = records.get(bucket)
@@ -148,6 +151,18 @@ def attributed(tx: Tx, found: Iterable[tuple[str, int]]) -> dict[tuple[str, int]
             consumer = record.holder if record is not None and not group else _NOBODY
         made[actor, bucket] = (consumer, group)
     return made
+
+
+def _straddles(
+    span: usages.Span, owners: Mapping[tuple[str, int], tuple[str, str]], calendars: Calendars
+) -> bool:
+    """Tell whether uses were added up that lie in two periods: where one ended in their slot."""
+    for one in span.uses:
+        calendar = calendars.of(owners[one.actor, one.bucket][0])
+        for first, last, *_ in one.draws:
+            if first != last and calendar.period(first) != calendar.period(last):
+                return True
+    return False
 
 
 def counted(
@@ -169,13 +184,13 @@ def counted(
         consumer, group = owners[one.actor, one.bucket]
         calendar = calendars.of(consumer)
         added: dict[tuple[int, int, bool], Sums] = {}
-        for at, count, amount, total, meta in one.draws:
+        for at, _, count, amount, largest, meta in one.draws:
             place = calendar.place(at, settled_until, grace_us)
             start, late = place.period.start, place.late
             if one.product in declared:
                 made.append(
                     Used(
-                        consumer, one.product, group, at, start, late, count, amount, total, None,
+                        consumer, one.product, group, at, start, late, count, amount, largest, None,
                         meta,
                     )
                 )  # fmt: skip
@@ -183,7 +198,7 @@ def counted(
             sums = added.setdefault((slot_of(at), start, late), Sums())
             sums.uses += count
             sums.quantity += amount
-            sums.maximum = max(sums.maximum, total)
+            sums.maximum = max(sums.maximum, largest)
         made += [
             Used(
                 consumer, one.product, group, slot, start, late, sums.uses, sums.quantity,
@@ -261,16 +276,13 @@ def _start(period: UsagePeriod) -> int:
 
 def _closed(tx: Tx, periods: Mapping[PeriodKey, UsagePeriod]) -> list[PeriodKey]:
     """Return those of these periods that were told to others."""
-    table = store.period
+    statement = (
+        "SELECT consumer, starts_at FROM usage_period"
+        " WHERE closed_at IS NOT NULL AND consumer IN :keys"
+    )
     consumers = sorted({consumer for consumer, _ in periods})
-    found: list[PeriodKey] = []
-    for start in range(0, len(consumers), _AT_ONCE):
-        here = table.c.consumer.in_(consumers[start : start + _AT_ONCE])
-        statement = sa.select(table.c.consumer, table.c.starts_at)
-        for row in tx.run(statement.where(here, table.c.closed_at.is_not(None))):
-            key = (row.consumer, row.starts_at)
-            found += [key] if key in periods else []
-    return found
+    closed: list[Any] = tx.select_in(statement, ("consumer", "starts_at"), consumers)
+    return [key for consumer, start in closed if (key := (consumer, start)) in periods]
 
 
 def _aggregations(tx: Tx, products: Iterable[str]) -> dict[str, list[Aggregation]]:
@@ -286,54 +298,18 @@ def _aggregations(tx: Tx, products: Iterable[str]) -> dict[str, list[Aggregation
 
 
 def _add_sums(tx: Tx, sums: Mapping[RollupKey, Sums]) -> None:
-    table = store.rollup
-    statement = tx.insert_of(table)
-    new = statement.excluded
-    larger = sa.case((new.maximum > table.c.maximum, new.maximum), else_=table.c.maximum)
     key = ("consumer", "product", "consumer_group", "slot", "period", "late")
-    adding = statement.on_conflict_do_update(
-        index_elements=list(key),
-        set_={
-            "uses": table.c.uses + new.uses,
-            "quantity": table.c.quantity + new.quantity,
-            "maximum": larger,
-        },
-    )
     rows = [
-        {
-            **dict(zip(key, place, strict=True)),
-            "uses": one.uses,
-            "quantity": one.quantity,
-            "maximum": one.maximum,
-        }
+        (*place, one.uses, one.quantity, one.maximum)
         for place, one in sorted(sums.items(), key=_first)
     ]
-    if rows:
-        tx.run(adding, rows)
+    tx.add_many(store.rollup, key, rows, sums=("uses", "quantity"), maxima=("maximum",))
 
 
 def _add_values(tx: Tx, values: Mapping[ValueKey, tuple[int, int, int]]) -> None:
-    table = store.value
-    statement = tx.insert_of(table)
     key = ("consumer", "period", "product", "name", "part", "value")
-    adding = statement.on_conflict_do_update(
-        index_elements=list(key),
-        set_={
-            "uses": table.c.uses + statement.excluded.uses,
-            "quantity": table.c.quantity + statement.excluded.quantity,
-        },
-    )
-    rows = [
-        {
-            **dict(zip(key, place, strict=True)),
-            "amount": amount,
-            "uses": uses,
-            "quantity": quantity,
-        }
-        for place, (amount, uses, quantity) in sorted(values.items(), key=_first)
-    ]
-    if rows:
-        tx.run(adding, rows)
+    rows = [(*place, *value) for place, value in sorted(values.items(), key=_first)]
+    tx.add_many(store.value, key, rows, kept=("amount",), sums=("uses", "quantity"))
 
 
 def _first(pair: tuple[Any, Any]) -> Any:  # noqa: ANN401 - keys of either kind

@@ -1,5 +1,6 @@
 """The tables of usage, and how rows become values."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from farebox.access.usage.model import (
     Standing,
     UsageRecord,
 )
-from farebox.storage import table
+from farebox.storage import Tx, table
 
 metadata = sa.MetaData()
 _table = partial(table, metadata)
@@ -131,3 +132,10 @@ def aggregation_of(row: sa.Row[Any]) -> Aggregation:
 def low_mark_of(row: sa.Row[Any]) -> LowMark:
     """Return a row of `bucket_low_mark`."""
     return LowMark(bucket=row.bucket, level=row.level, told=bool(row.told))
+
+
+def low_marks_of(tx: Tx, buckets: Sequence[int]) -> list[LowMark]:
+    """Return the low marks of any number of buckets."""
+    statement = "SELECT bucket, level, told FROM bucket_low_mark WHERE bucket IN :keys"
+    rows: list[Any] = tx.select_in(statement, ("bucket", "level", "told"), buckets)
+    return [LowMark(bucket=bucket, level=level, told=bool(told)) for bucket, level, told in rows]
