@@ -23,6 +23,7 @@ from tests.support.engines import (
     Sqlite,
     start,
 )
+from tests.support.nursery import Nursery
 from tests.support.scene import Scene
 
 OpenAt = Callable[..., Database]
@@ -53,6 +54,14 @@ def engine(request: pytest.FixtureRequest) -> Engine:
     """Return each engine in turn; a server is started when a test first asks for it."""
     found: Sqlite | Postgresql = request.getfixturevalue(f"{request.param}_engine")
     return found
+
+
+@pytest.fixture(scope="session")
+def command_nursery() -> Iterator[Nursery]:
+    """Return where the command `farebox` starts without a delay."""
+    made = Nursery("tests.support.command_role")
+    yield made
+    made.close()
 
 
 @pytest.fixture

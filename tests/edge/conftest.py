@@ -87,10 +87,11 @@ def modelled_over_http(request):
 
 
 @pytest.fixture(scope="session")
-def real_server(tmp_path_factory):
+def real_server(command_nursery, tmp_path_factory):
     """The one real server of this run, and the key of an edge operator; started when asked for."""
-    with real_farebox(tmp_path_factory.mktemp("farebox")) as (url, key):
-        yield url, key
+    folder = tmp_path_factory.mktemp("farebox")
+    with real_farebox(command_nursery, folder, "--test-clock") as real:
+        yield real.url, real.key
 
 
 @contextmanager

@@ -1,30 +1,48 @@
-"""The real server, as `farebox serve --test-clock` runs it."""
+"""The real server."""
 
+import signal
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx2
+import psutil  # type: ignore[import-untyped]
 
-from farebox.wiring.services import prepare
-from farebox.wiring.settings import load_settings
-from tests.edge.servers import served
+from tests.support.commands import Farebox, Process, answers, line_of, stop, until
+from tests.support.nursery import Nursery
 
 ADMIN_KEY = "admin-key-for-the-tests-0123456789abcdef"
 
 
+class Real(NamedTuple):
+    """A running Farebox, and the key of an operator with the role edge."""
+
+    url: str
+    key: str
+    process: Process
+
+    @contextmanager
+    def halted(self) -> Iterator[None]:
+        """Keep all of its processes from running for as long as a block lasts."""
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        for one in family:
+            one.suspend()
+        yield
+        for one in family:
+            one.resume()
+
+
 @contextmanager
-def real_farebox(folder: Path) -> Iterator[tuple[str, str]]:
-    """Run Farebox on SQLite; yields its URL and the key of an operator with the role edge."""
-    environment = {
-        "FAREBOX_DATA": str(folder),
-        "FAREBOX_ADMIN_KEY": ADMIN_KEY,
-        "FAREBOX_TEST_CLOCK": "true",
-    }
-    prepare(load_settings(environment), tell=lambda key: None)
-    with served("farebox.wiring.application:application", "rsgi", **environment) as server:
-        yield server.url, edge_key(server.url)
+def real_farebox(nursery: Nursery, folder: Path, *arguments: str) -> Iterator[Real]:
+    """Run Farebox on SQLite."""
+    farebox = Farebox(nursery, folder, FAREBOX_ADMIN_KEY=ADMIN_KEY, FAREBOX_PORT="0")
+    with farebox.started("serve", *arguments) as process:
+        url = line_of(process, r"^Farebox listens on (http\S+)$")[1]
+        until(lambda: answers(f"{url}/readyz"), process)
+        yield Real(url, edge_key(url), process)
+        assert stop(process, signal.SIGTERM)[0] == 0
 
 
 def edge_key(url: str) -> str:

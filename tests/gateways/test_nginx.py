@@ -1,17 +1,12 @@
 """What clients see behind a real nginx before a real Farebox, as docs/gateways.md configures it."""
 
-import os
-import signal
 import uuid
 from contextlib import ExitStack
 
 import httpx2
 import pytest
 
-from farebox.wiring.services import prepare
-from farebox.wiring.settings import load_settings
-from tests.edge.real import ADMIN_KEY, edge_key
-from tests.edge.servers import served
+from tests.edge.real import ADMIN_KEY, real_farebox
 from tests.gateways.nginx import backend, nginx_before
 
 FILM = "/v1/films/metropolis"
@@ -21,18 +16,12 @@ DEAR = "/v1/dear"
 class Stage:
     """Farebox, nginx and a backend; a consumer with films, and an administrator."""
 
-    def __init__(self, folder, stack):
-        environment = {"FAREBOX_DATA": str(folder), "FAREBOX_ADMIN_KEY": ADMIN_KEY}
-        prepare(load_settings(environment), tell=lambda key: None)
-        self.server = stack.enter_context(
-            served("farebox.wiring.application:application", "rsgi", **environment)
-        )
+    def __init__(self, nursery, folder, stack):
+        self.real = stack.enter_context(real_farebox(nursery, folder))
         headers = {"authorization": f"Bearer {ADMIN_KEY}"}
-        self.admin = stack.enter_context(httpx2.Client(base_url=self.server.url, headers=headers))
+        self.admin = stack.enter_context(httpx2.Client(base_url=self.real.url, headers=headers))
         port = stack.enter_context(backend())
-        url = stack.enter_context(
-            nginx_before(self.server.url, port, edge_key(self.server.url), folder)
-        )
+        url = stack.enter_context(nginx_before(self.real.url, port, self.real.key, folder))
         self.client = stack.enter_context(httpx2.Client(base_url=url))
         self.post("/v1/products", {"code": "films", "name": "Films"})
         self.post("/v1/edge/routes", {"path": "/v1/films/{film}", "product": "films"})
@@ -53,9 +42,9 @@ class Stage:
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory):
+def stage(command_nursery, tmp_path_factory):
     with ExitStack() as stack:
-        yield Stage(tmp_path_factory.mktemp("nginx"), stack)
+        yield Stage(command_nursery, tmp_path_factory.mktemp("nginx"), stack)
 
 
 @pytest.fixture
@@ -148,11 +137,8 @@ def test_a_client_cannot_ask_about_another_address(stage):
 
 
 def test_a_farebox_that_hangs_is_503_and_asks_to_come_again(stage, ada):
-    os.killpg(stage.server.process.pid, signal.SIGSTOP)
-    try:
+    with stage.real.halted():
         answer = stage.client.get(FILM, headers=ada[1])
-    finally:
-        os.killpg(stage.server.process.pid, signal.SIGCONT)
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
     assert answer.json()["code"] == "decision_unavailable"

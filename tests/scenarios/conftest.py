@@ -7,15 +7,7 @@ import pytest
 from tests.support.both_sides import RealBilling
 from tests.support.commands import Farebox
 from tests.support.flows import BILLING_HOLDS, Billing, Flows, flows_over
-from tests.support.nursery import Nursery
 from tests.support.proof import faults
-
-
-@pytest.fixture(scope="session")
-def command_nursery() -> Iterator[Nursery]:
-    made = Nursery("tests.support.command_role")
-    yield made
-    made.close()
 
 
 @pytest.fixture

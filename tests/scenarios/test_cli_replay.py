@@ -144,7 +144,7 @@ def test_a_replay_that_was_killed_is_finished_by_the_next_one(
     log.write_bytes(many_lines(3000))
     database = open_database_at(database_url)
 
-    with farebox.started("replay", "-", stdin=subprocess.PIPE) as process:
+    with farebox.executed("replay", "-", stdin=subprocess.PIPE) as process:
         # The end is kept open, so that the command cannot finish before it is killed.
         feed = threading.Thread(target=write_until_killed, args=(process.stdin, many_lines(3000)))
         feed.start()
@@ -165,7 +165,7 @@ def test_a_replay_that_was_killed_is_finished_by_the_next_one(
 def test_ctrl_c_says_that_the_same_command_goes_on(farebox, database_url, open_database_at):
     database = open_database_at(database_url)
 
-    with farebox.started("replay", "-", stdin=subprocess.PIPE) as process:
+    with farebox.executed("replay", "-", stdin=subprocess.PIPE) as process:
         process.stdin.write(many_lines(1000).decode())
         process.stdin.flush()
         until(lambda: sum(used_by(database, "web").values()) == 1000, process)

@@ -130,7 +130,7 @@ def operators(url: str, key: str) -> int:
 
 
 def test_serve_prints_the_first_admins_key_once_and_stops_when_it_is_told(farebox_on_engine):
-    with farebox_on_engine.started("serve", "--port", "0") as process:
+    with farebox_on_engine.executed("serve", "--port", "0") as process:
         key = line_of(process, r"^first admin key \(shown once\): (\S+)$")[1]
         url = line_of(process, r"^Farebox listens on (http://127\.0\.0\.1:\d+)$")[1]
         until(lambda: answers(f"{url}/readyz"), process)
@@ -140,7 +140,7 @@ def test_serve_prints_the_first_admins_key_once_and_stops_when_it_is_told(farebo
     assert (status, code, said) == (200, 0, "")
     assert not answers(f"{url}/healthz")
 
-    with farebox_on_engine.started("serve", "--port", str(urlsplit(url).port)) as process:
+    with farebox_on_engine.executed("serve", "--port", str(urlsplit(url).port)) as process:
         # What comes first on a later start is no key.
         assert line_of(process, r".*")[0] == f"Farebox listens on {url}"
         until(lambda: answers(f"{url}/readyz"), process)

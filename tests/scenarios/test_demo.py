@@ -74,7 +74,7 @@ class Demo:
 
 @contextmanager
 def running(farebox: Farebox, *arguments: str) -> Iterator[Demo]:
-    with farebox.started("demo", *arguments) as process:
+    with farebox.executed("demo", *arguments) as process:
         demo = Demo(process)
         with demo.client:
             try:

@@ -7,7 +7,7 @@ import httpx2
 import psutil  # type: ignore[import-untyped]
 import pytest
 
-from farebox.wiring.server import port_to_listen_on
+from farebox.wiring.ports import port_to_listen_on
 from tests.support.commands import Farebox, answers, line_of, until
 
 ADMIN = "the-admin-of-the-killed-server-0123456789"

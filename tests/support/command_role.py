@@ -9,22 +9,45 @@ from sqlalchemy.dialects.postgresql import psycopg
 
 from farebox.cli import commands, main, operating, replaying, verifying
 from farebox.storage import postgresql
-from farebox.wiring import server
+from farebox.wiring import ledger_process, loops_process, server, worker
 from tests.support.nursery import Link
 
-IMPORTED_AHEAD = (commands, operating, postgresql, psycopg, replaying, server, verifying)
+IMPORTED_AHEAD = (
+    commands,
+    ledger_process,
+    loops_process,
+    operating,
+    postgresql,
+    psycopg,
+    replaying,
+    server,
+    verifying,
+    worker,
+)
 
 
 def command(
-    _: Link, arguments: list[str], folder: str, environment: dict[str, str], streams: list[str]
+    link: Link,
+    arguments: list[str],
+    folder: str,
+    environment: dict[str, str],
+    streams: list[str],
+    *,
+    stays: bool = False,
 ) -> NoReturn:
-    """Run the command with its own folder, environment and streams (files), and end as it does."""
+    """Run the command with its own folder, environment and streams (files), and end as it does.
+
+    One that `stays` says that it has begun and hangs up: its own processes would hold the line.
+    """
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
     for number, path in enumerate(streams):
         mode = os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT
         os.dup2(os.open(path, mode), number)
+    if stays:
+        link.say("begun")
+        link.close()
     sys.argv = ["farebox", *arguments]
     code: object = 0
     try:

@@ -14,11 +14,12 @@ from typing import IO, Any, Final
 
 import httpx2
 
+from tests.support.forked import Forked, piped
 from tests.support.nursery import Nursery
 
 PATIENCE_S: Final = 60.0
 TICK_S: Final = 0.05
-Process = subprocess.Popen[str]
+Process = subprocess.Popen[str] | Forked
 
 
 def environment_of(**settings: str) -> dict[str, str]:
@@ -69,9 +70,32 @@ class Farebox:
         return line.removeprefix("farebox: ")
 
     @contextmanager
-    def started(
+    def started(self, *arguments: str, **settings: str) -> Iterator[Forked]:
+        """Start a command for as long as a block lasts; what is left of it is killed.
+
+        It is forked from a process that has imported all of it, as its own processes are from it.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            streams, out, err = piped(Path(folder))
+            child = self._nursery.start(
+                "command",
+                arguments=arguments,
+                folder=str(self.folder),
+                environment=self.environment | settings,
+                streams=streams,
+                stays=True,
+            )
+            assert child.hear() == "begun"
+            process = Forked(child, out, err)
+        try:
+            yield process
+        finally:
+            process.close()
+
+    @contextmanager
+    def executed(
         self, *arguments: str, stdin: int | IO[Any] = subprocess.DEVNULL
-    ) -> Iterator[Process]:
+    ) -> Iterator[subprocess.Popen[str]]:
         """Start a command as a shell does, for as long as a block lasts; what is left is killed."""
         with subprocess.Popen(
             [sys.executable, "-m", "farebox", *arguments],
@@ -117,7 +141,7 @@ def stop(process: Process, number: int) -> tuple[int, str]:
     """Send a signal and wait for the end; returns the exit code and the rest of standard error."""
     process.send_signal(number)
     _, err = process.communicate(timeout=PATIENCE_S)
-    return process.returncode, err
+    return process.wait(), err
 
 
 def answers(url: str) -> bool:

@@ -1,8 +1,8 @@
 """Death, and faults, between any two statements that a process sends to its database.
 
-Every statement of both drivers goes through a cursor; a commit is a method of the
-connection. `Statements` counts them and lets something happen before the n-th. The place after
-the commit, when it is done and nobody knows yet, is counted as well.
+Every statement of both drivers goes through a cursor; a commit is a method of the connection, or
+on SQLite a statement. `Statements` counts them and lets something happen before the n-th. The place
+after the commit, when it is done and nobody knows yet, is counted as well.
 """
 
 import os
@@ -50,6 +50,8 @@ class Statements:
             def execute(self, *arguments: Any) -> "Cursor":
                 step(self.connection)
                 super().execute(*arguments)
+                if arguments[0] == "COMMIT":
+                    step(self.connection)
                 return self
 
             def executemany(self, *arguments: Any) -> "Cursor":

@@ -78,13 +78,15 @@ def serve(
         only=only,
         test_clock=test_clock,
     )
-    from farebox.wiring.server import port_to_listen_on, run_server
+    from farebox.wiring.ports import port_to_listen_on
     from farebox.wiring.services import prepare
     from farebox.wiring.settings import changed
 
     settings = changed(settings, port=port_to_listen_on(settings.host, settings.port))
     prepare(settings, lambda key: print(f"first admin key (shown once): {key}", flush=True))
     print(f"Farebox listens on {settings.address}", flush=True)
+    from farebox.wiring.server import run_server
+
     run_server(settings)
 
 

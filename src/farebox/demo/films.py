@@ -125,7 +125,7 @@ def charged_films(
 
 
 def from_environment() -> AccManMiddleware:
-    """Return the charged service; for `granian --interface asgi --factory`."""
+    """Return the charged service; for `uvicorn --factory`."""
     return charged_films(
         farebox_url=os.environ[URL_VARIABLE],
         farebox_key=os.environ[KEY_VARIABLE],

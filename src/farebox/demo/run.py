@@ -19,7 +19,7 @@ from farebox.kernel.clock import SystemClock
 from farebox.kernel.refusals import SettingsRefused
 from farebox.platform.model import FIRST_ADMIN, Actor
 from farebox.platform.service_credentials import create_credential
-from farebox.wiring.server import port_to_listen_on
+from farebox.wiring.ports import port_to_listen_on
 from farebox.wiring.services import opened, prepare
 from farebox.wiring.settings import Settings, as_environment, changed
 
@@ -74,9 +74,10 @@ def _films_port(settings: Settings, wanted: int | None) -> int:
 
 def _film_server(films: Settings) -> Sequence[str]:
     return (
-        *("-m", "granian", "--interface", "asgi", "--factory", "--no-ws"),
+        *("-m", "uvicorn", "--factory", "--lifespan", "off", "--no-access-log"),
         *("--host", films.host, "--port", str(films.port)),
-        *("--log-level", "warning", "--workers-kill-timeout", "2"),
+        # A film that plays when the demo ends is no fault to be told of.
+        *("--log-level", "critical", "--timeout-graceful-shutdown", "2"),
         "farebox.demo.films:from_environment",
     )
 

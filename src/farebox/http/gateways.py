@@ -8,8 +8,6 @@ gets the true status and the problem in headers as well.
 """
 
 import json
-import re
-import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
@@ -32,7 +30,6 @@ from farebox.http.fields import (
 )
 from farebox.http.metrics import Metrics
 from farebox.http.problems import sentence_of, status_at_gateway
-from farebox.http.rsgi import Exchange, Front, HotRoute
 from farebox.http.wire import read_time
 from farebox.kernel.clock import SECOND_US
 from farebox.kernel.ids import record_id
@@ -58,7 +55,6 @@ _TYPES: Final = {
 _UNAVAILABLE: Final = "decision_unavailable"
 _NO_STORE: Final = ("Cache-Control", "no-store")
 _log = structlog.get_logger("farebox.http")
-_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 Many = Mapping[str, list[str]]
 
 
@@ -323,35 +319,3 @@ async def answer_asgi(
     fields.append((b"content-length", str(len(made.body)).encode()))
     await send({"type": "http.response.start", "status": made.status, "headers": fields})
     await send({"type": "http.response.body", "body": made.body})
-
-
-def gateways_in_front(keeper: Gatekeeper, metrics: Metrics) -> Front:
-    """Return what answers gateways in front of the framework, at the paths that are theirs."""
-
-    def front(path: str) -> HotRoute | None:
-        gate = gate_of(path)
-        if gate is None:
-            return None
-
-        async def route(scope: Any, exchange: Exchange) -> None:  # noqa: ANN401 - Granian's scope
-            headers: dict[str, list[str]] = {}
-            for name, value in scope.headers.items():
-                headers.setdefault(name.lower(), []).append(value)
-            # Granian has decoded the path, once; written anew it is what the gateway sent.
-            asked = Asked(scope.method, quote(scope.path), headers)
-            made = await answer(keeper, metrics, gate, asked)
-            fields = [(name.lower(), value) for name, value in made.fields]
-            fields.append(("x-request-id", request_id(asked.one("x-request-id") or "")))
-            if made.body and scope.method != "HEAD":
-                exchange.response_bytes(made.status, fields, made.body)
-            else:
-                exchange.response_empty(made.status, fields)
-
-        return route
-
-    return front
-
-
-def request_id(given: str) -> str:
-    """Return the id that the caller gave the request, if it is a decent one, or a new one."""
-    return given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)

@@ -2,16 +2,16 @@
 
 Decode, look the caller up in memory, hand one command to the ledger's lane, write the answer. The
 same `Decider` stands behind the framework's routes of the same paths, which exist for the OpenAPI
-document and for servers without this front.
+document, for servers without this front, and for what is not to be answered here (`http.front`).
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, Final
 
 import msgspec
 import structlog
 
-from farebox.access.flows.decide import Decider
+from farebox.access.flows.decide import Decider, Tell, when_done
 from farebox.contracts.decisions import (
     CAPTURE_PATH,
     DECIDE_PATH,
@@ -23,105 +23,96 @@ from farebox.contracts.decisions import (
 from farebox.http.problems import headers_of, problem
 from farebox.http.refusals import (
     BodyMalformed,
-    BodyTooLarge,
     ContentTypeRefused,
     CredentialAmbiguous,
     CredentialMissing,
     FieldsInvalid,
     InternalFault,
 )
-from farebox.http.rsgi import Exchange, Headers, HotRoute
 from farebox.kernel.refusals import Refusal
 
 LARGEST_BODY: Final = 2**20
-_JSON: Final[Headers] = [("content-type", "application/json"), ("cache-control", "no-store")]
-_PROBLEM: Final[Headers] = [
-    ("content-type", "application/problem+json"),
-    ("cache-control", "no-store"),
-]
+_JSON: Final = b"content-type: application/json\r\ncache-control: no-store\r\n"
+_PROBLEM: Final = b"content-type: application/problem+json\r\ncache-control: no-store\r\n"
 _log = structlog.get_logger("farebox.http")
 _encode = msgspec.json.Encoder(decimal_format="string").encode
-_Work = Callable[[str, Any, str | None], Awaitable[msgspec.Struct]]
+Headers = Mapping[bytes, bytes]
+Reply = Callable[[int, bytes, bytes], None]
+"""Takes the status, header lines ready to be sent, and the body; never raises."""
+Body = bytes | bytearray
+HotRoute = Callable[[Headers, Body, Reply], None]
+"""Takes the headers by their names in lower case, the body, and what carries the answer."""
+_Work = Callable[[str, Any, str | None], Coroutine[Any, Any, msgspec.Struct]]
+_AtOnce = Callable[[str, Any, str | None, Tell], bool]
 
 
-def hot_routes(decider: Decider) -> dict[tuple[str, str], HotRoute]:
-    """Return the routes that answer in front of the framework."""
-    routes: dict[tuple[str, str], HotRoute] = {}
-    for path, kind, work in (
-        (DECIDE_PATH, DecideRequest, decider.decide),
-        (CAPTURE_PATH, CaptureRequest, decider.capture),
-        (RELEASE_PATH, ReleaseRequest, decider.release),
-    ):
-        routes["POST", path] = _route(kind, work)
-    return routes
+def hot_routes(decider: Decider) -> dict[bytes, HotRoute]:
+    """Return what answers POST at some paths in front of the framework."""
+    return {
+        DECIDE_PATH.encode(): _route(DecideRequest, decider.decide, decider.decide_at_once),
+        CAPTURE_PATH.encode(): _route(CaptureRequest, decider.capture),
+        RELEASE_PATH.encode(): _route(ReleaseRequest, decider.release),
+    }
 
 
-def _route(kind: type[msgspec.Struct], work: _Work) -> HotRoute:
+def _route(kind: type[msgspec.Struct], work: _Work, at_once: _AtOnce | None = None) -> HotRoute:
     decode = msgspec.json.Decoder(kind).decode
 
-    async def answer(scope: Any, exchange: Exchange) -> None:  # noqa: ANN401 - Granian's scope
-        headers = scope.headers
+    def answer(headers: Headers, body: Body, reply: Reply) -> None:
+        def tell(said: msgspec.Struct | Exception) -> None:
+            if isinstance(said, Exception):
+                refuse(said, reply)
+            else:
+                reply(200, _JSON, _encode(said))
+
         try:
             shown = credential_in(headers)
-            body = await _body(headers, exchange)
-            result = await work(shown, decode(body), key_in(headers))
-        except Refusal as refusal:
-            _send(exchange, refusal)
-        except msgspec.ValidationError as error:
-            _send(exchange, FieldsInvalid(str(error)))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            _send(exchange, BodyMalformed(str(error)))
-        except Exception:  # noqa: BLE001 - a fault of ours must not end the worker
-            _log.exception("request_failed", path=scope.path)
-            _send(exchange, InternalFault())
-        else:
-            exchange.response_bytes(200, _JSON, _encode(result))
+            ask = decode(json_in(headers, body))
+            key = key_in(headers.get(b"idempotency-key"))
+            if at_once is None or not at_once(shown, ask, key, tell):
+                when_done(work(shown, ask, key), tell)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not end the worker
+            tell(error)
 
     return answer
 
 
-async def _body(headers: Any, exchange: Exchange) -> bytes:  # noqa: ANN401 - Granian's headers
-    """Return the body.
-
-    Refuses one that is larger than any request of ours (`body_too_large`) and one that does not
-    say it is JSON (`content_type_refused`).
-    """
-    if not headers.get("content-type", "").startswith("application/json"):
-        raise ContentTypeRefused
-    length = headers.get("content-length")
-    if length is not None:
-        if int(length) > LARGEST_BODY:
-            raise BodyTooLarge
-        return await exchange()
-    chunks = bytearray()
-    async for chunk in exchange:
-        chunks += chunk
-        if len(chunks) > LARGEST_BODY:
-            raise BodyTooLarge
-    return bytes(chunks)
-
-
-def credential_in(headers: Any) -> str:  # noqa: ANN401 - any mapping of lower-case names
+def credential_in(headers: Headers) -> str:
     """Return the credential that a request shows; refuses none (`credential_missing`) and two."""
-    bearer, key = headers.get("authorization"), headers.get("x-api-key")
+    bearer, key = headers.get(b"authorization"), headers.get(b"x-api-key")
     if bearer is not None and key is not None:
         raise CredentialAmbiguous
-    if bearer is not None and bearer[:7].lower() == "bearer ":
-        return str(bearer[7:].strip())
+    if bearer is not None and bearer[:7].lower() == b"bearer ":
+        return bearer[7:].strip().decode("latin-1")
     if key is not None:
-        return str(key)
+        return key.decode("latin-1")
     raise CredentialMissing
 
 
-def key_in(headers: Any) -> str | None:  # noqa: ANN401 - as above
-    """Return the Idempotency-Key, quoted (a structured field) or bare, or None."""
-    key = headers.get("idempotency-key")
-    if key is not None and len(key) > 1 and key[0] == key[-1] == '"':
-        return str(key[1:-1])
-    return None if key is None else str(key)
+def json_in(headers: Headers, body: Body) -> Body:
+    """Return a body that says it is JSON; refuses others (`content_type_refused`)."""
+    if not headers.get(b"content-type", b"").startswith(b"application/json"):
+        raise ContentTypeRefused
+    return body
 
 
-def _send(exchange: Exchange, refusal: Refusal) -> None:
-    status, body = problem(refusal)
-    more = [(name.lower(), value) for name, value in headers_of(status)]
-    exchange.response_bytes(status, [*_PROBLEM, *more], body)
+def key_in(given: bytes | None) -> str | None:
+    """Return an Idempotency-Key, quoted (a structured field) or bare, or None."""
+    if given is None:
+        return None
+    key = given.decode("latin-1")
+    return key[1:-1] if len(key) > 1 and key[0] == key[-1] == '"' else key
+
+
+def refuse(error: Exception, reply: Reply) -> None:
+    """Answer what was refused, or has failed, with its problem."""
+    if isinstance(error, msgspec.ValidationError):
+        error = FieldsInvalid(str(error))
+    elif isinstance(error, (msgspec.DecodeError, UnicodeDecodeError, RecursionError)):
+        error = BodyMalformed(str(error))
+    elif not isinstance(error, Refusal):
+        _log.error("request_failed", exc_info=error)
+        error = InternalFault()
+    status, body = problem(error)
+    more = [f"{name.lower()}: {value}\r\n".encode() for name, value in headers_of(status)]
+    reply(status, b"".join([_PROBLEM, *more]), body)

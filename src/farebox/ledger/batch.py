@@ -20,11 +20,16 @@ from farebox.ledger.service import Ledger
 from farebox.storage import Database
 
 MOST_IN_BATCH: Final = 512
+Tell = Callable[[Answer | Exception], None]
 _Waiting = tuple[Request, "asyncio.Future[Answer] | Future[Answer]"]
 
 
 class Queue(Protocol):
     """Where an event loop hands requests in: a lane of this process or of another one."""
+
+    def ask(self, request: Request, tell: Tell) -> None:
+        """Queue a request; `tell`, which never raises, hears its outcomes after the commit."""
+        ...
 
     def submit(self, request: Request) -> "asyncio.Future[Answer]":
         """Queue a request; the future has its outcomes after the commit."""
@@ -51,6 +56,12 @@ class Lane:
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="ledger-lane", daemon=True)
         self._thread.start()
+
+    def ask(self, request: Request, tell: Tell) -> None:
+        """Queue a request from the event loop; `tell` hears its outcomes there."""
+        self.submit(request).add_done_callback(
+            lambda future: tell(future.exception() or future.result())  # type: ignore[arg-type]
+        )
 
     def submit(self, request: Request) -> "asyncio.Future[Answer]":
         """Queue a request from the event loop; the future has its outcomes after the commit."""
@@ -116,8 +127,13 @@ def _deliver(batch: Sequence[_Waiting], answers: Sequence[Answer | Exception]) -
 
 def _resolve_all(pairs: Sequence[tuple[Any, Answer | Exception]]) -> None:
     for future, answer in pairs:
-        if not future.done():
-            _resolve(future, answer)
+        settle(future, answer)
+
+
+def settle(future: "asyncio.Future[Answer]", answer: Answer | Exception) -> None:
+    """Let a future have its answer, if somebody still waits for it."""
+    if not future.done():
+        _resolve(future, answer)
 
 
 def _resolve(future: Any, answer: Answer | Exception) -> None:  # noqa: ANN401 - both kinds of Future

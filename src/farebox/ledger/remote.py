@@ -14,6 +14,7 @@ import selectors
 import socket
 import struct
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -21,6 +22,7 @@ import msgspec
 import structlog
 
 from farebox.kernel.refusals import Refusal, TryAgain, ValueRefused
+from farebox.ledger.batch import Tell, settle
 from farebox.ledger.model import Outcome, Request
 from farebox.ledger.running import Answer, Runner
 
@@ -108,7 +110,7 @@ class RemoteQueue(asyncio.Protocol):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: asyncio.WriteTransport | None = None
         self._connecting: asyncio.Task[None] | None = None
-        self._waiting: dict[int, asyncio.Future[Answer]] = {}
+        self._waiting: dict[int, Tell] = {}
         self._outgoing: list[Ask] = []
         self._frames = _Frames()
         self._number = 0
@@ -116,18 +118,22 @@ class RemoteQueue(asyncio.Protocol):
     def submit(self, request: Request) -> "asyncio.Future[Answer]":
         """Send a request that writes."""
         future: asyncio.Future[Answer] = self._here().create_future()
-        self.send(request, future, reads=False)
+        self.send(request, partial(settle, future), reads=False)
         return future
+
+    def ask(self, request: Request, tell: Tell) -> None:
+        """Send a request that writes; `tell` hears its outcomes."""
+        self.send(request, tell, reads=False)
 
     @property
     def looks(self) -> "Looks":
         """Return the queue for requests that only read."""
         return Looks(self)
 
-    def send(self, request: Request, future: "asyncio.Future[Answer]", *, reads: bool) -> None:
-        """Send a request whose outcomes the future shall have; `reads` asks for a look."""
+    def send(self, request: Request, tell: Tell, *, reads: bool) -> None:
+        """Send a request whose outcomes `tell` shall hear; `reads` asks for a look."""
         self._number = number = self._number + 1
-        self._waiting[number] = future
+        self._waiting[number] = tell
         if not self._outgoing:
             # Everything that this round of the loop still asks goes out in one write.
             self._here().call_soon(self._flush)
@@ -157,9 +163,8 @@ class RemoteQueue(asyncio.Protocol):
                 for ask in asks:
                     self._write(transport, [ask])
                 return
-            future = self._waiting.pop(asks[0].number)
-            if not future.done():
-                future.set_exception(ValueRefused("a value in this request cannot be stored"))
+            tell = self._waiting.pop(asks[0].number)
+            tell(ValueRefused("a value in this request cannot be stored"))
 
     async def _connect(self) -> None:
         assert self._loop is not None
@@ -189,21 +194,19 @@ class RemoteQueue(asyncio.Protocol):
 
     def _give_up(self, kept: set[int] | frozenset[int] = frozenset()) -> None:
         for number in [number for number in self._waiting if number not in kept]:
-            future = self._waiting.pop(number)
-            if not future.done():
-                future.set_exception(LedgerGone())
+            self._waiting.pop(number)(LedgerGone())
 
     def data_received(self, data: bytes) -> None:
         """Hand outcomes to those who wait."""
         for frame in self._frames.feed(data):
             for reply in _decode_replies(frame):
-                future = self._waiting.pop(reply.number, None)
-                if future is None or future.done():
+                tell = self._waiting.pop(reply.number, None)
+                if tell is None:
                     continue
                 if reply.outcomes is not None:
-                    future.set_result(reply.outcomes)
+                    tell(reply.outcomes)
                 else:
-                    future.set_exception(LedgerRefused(reply.code or "refused", reply.detail))
+                    tell(LedgerRefused(reply.code or "refused", reply.detail))
 
     def close(self) -> None:
         """Close the connection."""
@@ -220,8 +223,12 @@ class Looks:
     def submit(self, request: Request) -> "asyncio.Future[Answer]":
         """Send a request that only reads."""
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue.send(request, future, reads=True)
+        self.ask(request, partial(settle, future))
         return future
+
+    def ask(self, request: Request, tell: Tell) -> None:
+        """Send a request that only reads; `tell` hears its outcomes."""
+        self._queue.send(request, tell, reads=True)
 
 
 # -- the side of the ledger's process ------------------------------------------------------------

@@ -30,3 +30,5 @@ def configure_logs(level: str) -> None:
     logging.basicConfig(level=_LEVELS[level], stream=sys.stderr)
     # It writes a line for each request, with its query; pages make several.
     logging.getLogger("httpx2").setLevel(max(_LEVELS[level], logging.WARNING))
+    # It tells of each start and end, and of each stranger who does not speak HTTP.
+    logging.getLogger("uvicorn").setLevel(max(_LEVELS[level], logging.ERROR))

@@ -6,20 +6,19 @@ from contextlib import ExitStack
 from farebox.kernel.clock import SystemClock
 from farebox.platform.service_test_clock import follow_test_clock
 from farebox.storage import open_database
-from farebox.wiring.child_process import when_told_to_end
-from farebox.wiring.ledger_process import settle_memory
+from farebox.wiring.family import Life
 from farebox.wiring.logs import configure_logs
 from farebox.wiring.loops import ServiceLoops
-from farebox.wiring.settings import load_settings
+from farebox.wiring.memory import settle_memory
+from farebox.wiring.settings import Settings
 from farebox.wiring.upkeep import Upkeep
 
 
-def main() -> None:
-    """Run the loops of the services that are served here, until standard input ends."""
-    settings = load_settings()
+def run_loops(settings: Settings, life: Life) -> None:
+    """Run the loops of the services that are served here until life is over."""
     configure_logs(settings.log_level)
     over = threading.Event()
-    when_told_to_end(over.set)
+    life.when_over(over.set)
     with ExitStack() as closing:
         for service in settings.served:
             clock = SystemClock()
@@ -33,7 +32,3 @@ def main() -> None:
             closing.callback(ServiceLoops(settings, database).close)
         settle_memory()
         over.wait()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,75 +1,64 @@
-"""Serving: Granian's workers, each with its own services, behind one address."""
+"""Serving: workers that answer behind one address, a ledger and loops behind them.
 
-import errno
-import importlib
-import os
+Whoever imports this imports all that they need, once, before they are forked.
+"""
+
+import gc
 import socket
+import tempfile
 from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from typing import Final
 
-from granian import Granian
-from granian.constants import HTTPModes, Interfaces, Loops
-from granian.log import LogLevels
+from farebox.wiring.family import Family, Life, Member
+from farebox.wiring.ledger_process import keep_ledger
+from farebox.wiring.loops_process import run_loops
+from farebox.wiring.settings import Settings
+from farebox.wiring.worker import serve
 
-from farebox.kernel.refusals import SettingsRefused
-from farebox.wiring.child_process import ChildProcess
-from farebox.wiring.ledger_process import LedgerProcess
-from farebox.wiring.settings import LEDGER_SOCKET, Settings, as_environment
-
-STOP_SECONDS: Final = 10
-_APPLICATION: Final = "farebox.wiring.application"
-# What Granian tells at its level info is of use to its own developers.
-_TALK: Final = {
-    "debug": LogLevels.debug,
-    "info": LogLevels.warning,
-    "warning": LogLevels.warning,
-    "error": LogLevels.error,
-}
-
-
-def port_to_listen_on(host: str, port: int) -> int:
-    """Return the port if nobody listens on it, or one that is free now for 0.
-
-    Refuses (`settings_invalid`) one that is taken. Granian's sockets share a port with whoever
-    allows it, so a second Farebox would get half of the first one's requests.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            return int(probe.getsockname()[1])
-    except OSError as error:
-        taken = error.errno == errno.EADDRINUSE
-        why = "something else listens there" if taken else error.strerror
-        raise SettingsRefused(f"cannot listen on port {port} of {host}: {why}") from error
+_BACKLOG: Final = 2048
 
 
 def run_server(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM. The schema must be up to date: see `services.prepare`."""
-    os.environ.update(as_environment(settings))
-    with ExitStack() as children:
+    with ExitStack() as closing:
+        listeners = [closing.enter_context(_listener(settings)) for _ in range(settings.workers)]
+        inner: list[Member] = []
+        ledger_socket: Path | None = None
         if "access" in settings.served:
-            ledger = children.enter_context(LedgerProcess())
-            os.environ[LEDGER_SOCKET] = str(ledger.socket)
-        children.enter_context(ChildProcess("farebox.wiring.loops_process"))
-        # Granian forks its workers, so this is imported once for all of them, while the others
-        # start on another core.
-        importlib.import_module(_APPLICATION)
-        Granian(
-            f"{_APPLICATION}:application",
-            address=settings.host,
-            port=settings.port,
-            interface=Interfaces.RSGI,
-            workers=settings.workers,
-            loop=Loops.uvloop,
-            http=HTTPModes.auto,
-            websockets=False,
-            factory=True,
-            log_level=_TALK[settings.log_level],
-            log_access=False,
-            respawn_failed_workers=True,
-            workers_kill_timeout=STOP_SECONDS,
-        ).serve()
+            folder = closing.enter_context(tempfile.TemporaryDirectory(prefix="farebox-"))
+            ledger_socket = Path(folder) / "ledger.sock"
+            inner.append(Member("ledger", partial(keep_ledger, settings, ledger_socket)))
+        inner.append(Member("loops", partial(run_loops, settings)))
+        outer: list[Member] = []
+        for number, listener in enumerate(listeners, 1):
+
+            def work(life: Life, mine: socket.socket = listener) -> None:
+                for other in listeners:
+                    if other is not mine:
+                        other.close()
+                serve(settings, mine, life, ledger_socket=ledger_socket)
+
+            outer.append(Member(f"worker {number}", work))
+        # What is here is shared by all who are forked, as long as no collector touches it.
+        gc.collect()
+        gc.freeze()
+        Family(inner=inner, outer=outer).run()
+
+
+def _listener(settings: Settings) -> socket.socket:
+    """Return a socket that listens.
+
+    Each worker has its own, so that the kernel deals connections out; what waits at one whose
+    worker dies is answered by the next worker.
+    """
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    listener = socket.socket(family, kind, protocol)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind(address)
+    listener.listen(_BACKLOG)
+    return listener

@@ -27,7 +27,6 @@ FOLLOWS: Final[dict[Service, tuple[Service, ...]]] = {
     "notifications": ("access", "billing"),
 }
 """Whose log each service follows."""
-LEDGER_SOCKET: Final = "FAREBOX_LEDGER_SOCKET"
 SHORTEST_ADMIN_KEY: Final = 32
 # Variables of this prefix that speak to tests and measurements, not to the server.
 _OTHERS: Final = frozenset(
@@ -35,7 +34,6 @@ _OTHERS: Final = frozenset(
         CONFIG,
         "FAREBOX_BENCH_WORK",
         "FAREBOX_GOLDEN_DIR",
-        LEDGER_SOCKET,
         "FAREBOX_PROPERTY_EXAMPLES",
         "FAREBOX_SCHEMA_EXAMPLES",
     }
@@ -327,7 +325,7 @@ def _fault(error: msgspec.ValidationError) -> str:
 
 
 def as_environment(settings: Settings) -> dict[str, str]:
-    """Write settings as environment variables, for the server's worker processes."""
+    """Write settings as environment variables, for a command that another process runs."""
     made = {}
     for key, value in msgspec.to_builtins(settings).items():
         if value is None:

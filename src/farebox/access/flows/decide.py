@@ -12,7 +12,10 @@ other rule.
 """
 
 import asyncio
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from farebox.access.decisions.model import SubjectState
 from farebox.access.decisions.rules import source_of
@@ -49,11 +52,34 @@ from farebox.kernel import ids
 from farebox.kernel.clock import SECOND_US
 from farebox.kernel.refusals import TryAgain
 from farebox.ledger.batch import Queue
-from farebox.ledger.model import Applied, Capture, Command, Recall, Refused, Release, Source
+from farebox.ledger.model import (
+    Applied,
+    Capture,
+    Command,
+    Outcome,
+    Recall,
+    Refused,
+    Release,
+    Request,
+    Source,
+)
 from farebox.storage import Database
 
 _ROUNDS: Final = 8
 _RECALL: Final = (Recall(),)
+Tell = Callable[[msgspec.Struct | Exception], None]
+_tasks: set["asyncio.Task[Any]"] = set()
+
+
+class _Step(NamedTuple):
+    """One try of a decision: what was asked, of whom it is, and what the ledger shall do."""
+
+    ask: DecideRequest
+    subject: Subject
+    sources: tuple[Source, ...]
+    settled: Decision | None
+    request: Request
+    queue: Queue
 
 
 class Decider:
@@ -80,7 +106,51 @@ class Decider:
         used key (`idempotency_key_reused`).
         """
         checked_ask(ask)
+        return await self._decide(shown, ask, idempotency_key, set())
+
+    def decide_at_once(
+        self, shown: str, ask: DecideRequest, idempotency_key: str | None, tell: Tell
+    ) -> bool:
+        """Decide as `decide` does, without a task, where all that it takes is in memory.
+
+        `tell`, which never raises, hears the decision or what refused it. Where something must be
+        read first, nothing is done, and False is returned.
+        """
+        checked_ask(ask)
+        caller = self.callers.known(shown)
+        if caller is None:
+            return False
+        holder: Caller | None = None
+        consumer = ask.consumer
+        if consumer is None or ask.credential is not None or not caller.speaks:
+            holder = self._holder_known(caller, ask)
+            if holder is None:
+                return False
+            consumer = holder.guard[0]
+        subject = self._subjects.get(consumer)
+        if subject is None:
+            return False
         counted: set[str] = set()
+        step = self._step((caller, holder), subject, ask, idempotency_key, counted)
+
+        def hear(answer: tuple[Outcome, ...] | Exception) -> None:
+            try:
+                if isinstance(answer, Exception):
+                    tell(answer)
+                elif (made := self._made(shown, step, answer[0])) is not None:
+                    tell(made)
+                else:
+                    again = self._decide(shown, ask, idempotency_key, counted)
+                    when_done(again, tell)
+            except Exception as error:  # noqa: BLE001 - whoever asked is to hear of it
+                tell(error)
+
+        step.queue.ask(step.request, hear)
+        return True
+
+    async def _decide(
+        self, shown: str, ask: DecideRequest, idempotency_key: str | None, counted: set[str]
+    ) -> Decision:
         for _ in range(_ROUNDS):
             caller = self.callers.known(shown) or await self.callers.find(shown)
             consumer, holder = ask.consumer, None
@@ -91,25 +161,48 @@ class Decider:
             if subject is None:
                 self.denied += 1
                 return no(ask, "account_unknown" if ask.credential else "consumer_unknown")
-            sources = _sources(subject, ask)
-            settled = settled_by_state(subject, holder, ask, sources)
-            if settled is None and (wait := self._wait(subject, holder, ask, counted)):
-                settled = limited(ask, consumer, wait)
-            commands = _RECALL if settled is not None else (command_of(subject, ask, sources),)
-            guards = (caller.guard, *subject.guards)
-            request = request_of(
-                caller.guard[0], commands, ask, idempotency_key, guards, until=subject.state.until
-            )
-            reads = settled is not None or ask.mode == "check"
-            outcome = (await (self._looks if reads else self._lane).submit(request))[0]
-            if not isinstance(outcome, Applied):
-                if outcome.code == "stale":
-                    self._forget(shown, subject, ask)
-                    continue
-                if settled is not None and outcome.code == "key_unknown":
-                    return self._counted(settled)
-            return self._counted(decision_of(subject, ask, sources, outcome))
+            step = self._step((caller, holder), subject, ask, idempotency_key, counted)
+            outcomes = await step.queue.submit(step.request)
+            made = self._made(shown, step, outcomes[0])
+            if made is not None:
+                return made
         raise TryAgain
+
+    def _step(
+        self,
+        shown_by: tuple[Caller, Caller | None],
+        subject: Subject,
+        ask: DecideRequest,
+        idempotency_key: str | None,
+        counted: set[str],
+    ) -> "_Step":
+        """Return what the ledger is asked: what is settled is only looked up under its key."""
+        caller, holder = shown_by
+        sources = _sources(subject, ask)
+        settled = settled_by_state(subject, holder, ask, sources)
+        if settled is None and (wait := self._wait(subject, holder, ask, counted)):
+            settled = limited(ask, subject.state.consumer, wait)
+        commands = _RECALL if settled is not None else (command_of(subject, ask, sources),)
+        guards = (caller.guard, *subject.guards)
+        if holder is not None and holder is not caller:
+            # The state may have been loaded anew since the credential was.
+            guards = (holder.guard, *guards)
+        request = request_of(
+            caller.guard[0], commands, ask, idempotency_key, guards, until=subject.state.until
+        )
+        reads = settled is not None or ask.mode == "check"
+        queue = self._looks if reads else self._lane
+        return _Step(ask, subject, sources, settled, request, queue)
+
+    def _made(self, shown: str, step: "_Step", outcome: Outcome) -> Decision | None:
+        """Return the decision that an outcome gives; None where the state was old."""
+        if not isinstance(outcome, Applied):
+            if outcome.code == "stale":
+                self._forget(shown, step.subject, step.ask)
+                return None
+            if step.settled is not None and outcome.code == "key_unknown":
+                return self._counted(step.settled)
+        return self._counted(decision_of(step.subject, step.ask, step.sources, outcome))
 
     def _counted(self, decision: Decision) -> Decision:
         if decision.allowed:
@@ -151,6 +244,16 @@ class Decider:
         except CredentialInvalid:
             return None
         return holder if holder.kind == "consumer" else None
+
+    def _holder_known(self, caller: Caller, ask: DecideRequest) -> Caller | None:
+        """Return what `_holder_of` does if it is in memory; None where that one must tell."""
+        if caller.kind == "consumer":
+            own = ask.credential is None and ask.consumer in {None, caller.guard[0]}
+            return caller if own else None
+        if not caller.decides or ask.credential is None or ask.consumer is not None:
+            return None
+        holder = self.callers.known(ask.credential)
+        return holder if holder is not None and holder.kind == "consumer" else None
 
     async def caller(self, shown: str) -> Caller:
         """Return whose credential this is; refuses (`credential_invalid`) what is not known."""
@@ -258,3 +361,16 @@ def _sources(subject: Subject, ask: DecideRequest) -> tuple[Source, ...]:
     if ask.group is None and ask.bucket is None:
         return subject.sources.get(ask.product, ())
     return tuple(source_of(each) for each in drawn_by(subject, ask))
+
+
+def when_done(work: Coroutine[Any, Any, msgspec.Struct], tell: Tell) -> None:
+    """Do work in a task; `tell` hears what came of it."""
+
+    def done(task: "asyncio.Task[msgspec.Struct]") -> None:
+        _tasks.discard(task)
+        tell(TryAgain() if task.cancelled() else task.exception() or task.result())  # type: ignore[arg-type]
+
+    task = asyncio.get_running_loop().create_task(work)
+    # The loop alone would let it be collected while it waits.
+    _tasks.add(task)
+    task.add_done_callback(done)

@@ -1,0 +1,89 @@
+"""A family of small processes, whose every birth and end is written to a pipe that the test reads.
+
+What a member writes is shorter than a pipe's atom, so that lines of several are never mixed.
+"""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+
+from farebox.wiring import family
+from farebox.wiring.family import Family, Life, Member
+from tests.support.nursery import Link
+
+
+def watch(
+    link: Link, path: str, *, inner: list[str], outer: list[str], stop_seconds: float
+) -> None:
+    """Run a family; a member's kind is the first word of its name. Says "over" at its end."""
+    family.STOP_SECONDS = stop_seconds  # type: ignore[misc, assignment] # a test does not wait long
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
+    told = os.open(path, os.O_WRONLY)
+
+    def tell(name: str, what: str) -> None:
+        said: dict[str, Any] = {
+            "who": name,
+            "what": what,
+            "pid": os.getpid(),
+            "at": time.monotonic(),
+        }
+        os.write(told, json.dumps(said).encode() + b"\n")
+
+    def member(name: str) -> Member:
+        return Member(
+            name, lambda life: KINDS[name.split(maxsplit=1)[0]](life, lambda what: tell(name, what))
+        )
+
+    tell("watcher", "born")
+    Family(inner=[member(name) for name in inner], outer=[member(name) for name in outer]).run()
+    tell("watcher", "over")
+    link.say("over")
+
+
+def _good(life: Life, tell: Callable[[str], None]) -> None:
+    """Live until told to end."""
+    over = threading.Event()
+    life.when_over(over.set)
+    tell("born")
+    over.wait()
+    tell("over")
+
+
+def _stubborn(life: Life, tell: Callable[[str], None]) -> None:
+    """Do not end when told to."""
+    life.when_over(lambda: tell("told"))
+    tell("born")
+    threading.Event().wait()
+
+
+def _deaf(life: Life, tell: Callable[[str], None]) -> None:
+    """Do not even listen."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    tell("born")
+    threading.Event().wait()
+
+
+def _weak(life: Life, tell: Callable[[str], None]) -> None:
+    """Do not live at all."""
+    tell("born")
+    raise SystemExit(7)
+
+
+def _returning(life: Life, tell: Callable[[str], None]) -> None:
+    """Think that the work is done."""
+    tell("born")
+
+
+KINDS: dict[str, Callable[[Life, Callable[[str], None]], None]] = {
+    "good": _good,
+    "stubborn": _stubborn,
+    "deaf": _deaf,
+    "weak": _weak,
+    "returning": _returning,
+}
