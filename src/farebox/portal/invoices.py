@@ -52,8 +52,9 @@ async def show_invoice(invoice: FromPath[str], request: AnyRequest) -> Response[
 async def _shown(
     page: Page, invoice: str, payment: str | None, errors: dict[str, str] | None = None
 ) -> Response[Any]:
-    found = await page.get(f"/v1/invoices/{invoice}")
+    # The payment first: when it ends between the two, the invoice knows.
     paid = None if payment is None else await page.find(f"/v1/payments/{one_part(payment)}")
+    found = await page.get(f"/v1/invoices/{invoice}")
     path = f"/v1/customers/{page.own.consumer}/wallets/{found['currency']}"
     wallet = await page.find(path) if page.customer else None
     waits = paid is not None and paid["state"] in _UNDER_WAY and found["due"] > 0

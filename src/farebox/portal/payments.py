@@ -37,6 +37,8 @@ async def show(
 ) -> Response[Any]:
     """Answer with the page; `typed` is what stood in the fields of a form that did not fit."""
     customer, currency = page.own.consumer, await currency_of(page)
+    # The top-up first: when it ends between the two, the balance has it.
+    asked = None if top_up is None else await page.find(f"/v1/top-ups/{one_part(top_up)}")
     wallet, automatic, lines = None, None, []
     if page.customer:
         wallet = await page.get(f"/v1/customers/{customer}/wallets/{currency}")
@@ -44,7 +46,6 @@ async def show(
         path = f"/v1/customers/{customer}/wallets/{currency}/statement"
         lines = (await page.get(path, limit=8))["items"]
     gateways = await page.get("/v1/payment-gateways")
-    asked = None if top_up is None else await page.find(f"/v1/top-ups/{one_part(top_up)}")
     return shown(
         page,
         "payments.html",

@@ -46,6 +46,14 @@ async def _preview(
     return found
 
 
+async def _owed(page: Page, paying: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the invoice of which something is still due; None too when it was paid just now."""
+    if paying is None or paying["open_invoice"] is None:
+        return None
+    invoice: dict[str, Any] | None = await page.find(f"/v1/invoices/{paying['open_invoice']}")
+    return invoice if invoice is not None and invoice["due"] else None
+
+
 @get(PATH)
 @explained
 async def show_subscription(subscription: FromPath[str], request: AnyRequest) -> Response[Any]:
@@ -53,14 +61,11 @@ async def show_subscription(subscription: FromPath[str], request: AnyRequest) ->
     page = await own_page(request)
     one = await _read(page, subscription)
     standing = await standing_of(page, one)
-    open_invoice = None
-    if standing.paying is not None and standing.paying["open_invoice"] is not None:
-        open_invoice = await page.find(f"/v1/invoices/{standing.paying['open_invoice']}")
     return shown(
         page,
         "subscription.html",
         one=standing,
-        open_invoice=open_invoice,
+        owed=await _owed(page, standing.paying),
         mine=one["consumer"] == page.own.consumer,
         products=await products_of(page),
     )
