@@ -2,15 +2,17 @@
 
 import asyncio
 import random
+import sys
 import threading
 from contextlib import asynccontextmanager, contextmanager
 
+import msgspec
 import pytest
 
 from farebox.kernel.clock import SystemClock
 from farebox.kernel.refusals import Refusal, TryAgain
 from farebox.ledger.model import Applied, Source, Use
-from farebox.ledger.remote import LaneServer, RemoteQueue
+from farebox.ledger.remote import ENOUGH_TO_SEND, LaneServer, RemoteQueue
 from farebox.ledger.running import Runner
 from farebox.ledger.service import Ledger, request
 from tests.support.proof import drawn, faults
@@ -78,6 +80,34 @@ def test_what_cannot_even_be_sent_is_refused_and_harms_nobody_else(database, sce
     assert all(isinstance(answer[0], Applied) for answer in answers[:10] + answers[12:])
     assert len(drawn(database, source[0].bucket)) == 21
     assert faults(database) == []
+
+
+def test_what_one_round_asks_goes_out_in_parts_so_that_the_ledger_need_not_wait(tmp_path):
+    path = tmp_path / "ledger.sock"
+    count = 2 * ENOUGH_TO_SEND + 5
+
+    async def ask():
+        parts, heard = [], asyncio.Event()
+
+        async def listen(reader, writer):
+            while sum(parts) < count + 1:
+                length = int.from_bytes(await reader.readexactly(4), sys.byteorder)
+                parts.append(len(msgspec.msgpack.decode(await reader.readexactly(length))))
+                if sum(parts) in {1, count + 1}:
+                    heard.set()
+            writer.close()
+
+        async with await asyncio.start_unix_server(listen, path), queue_to(path) as queue:
+            use = request(Use(sources=(Source(1),), amount=1))
+            queue.ask(use, lambda _: None)
+            await asyncio.wait_for(heard.wait(), PATIENCE_S)
+            heard.clear()
+            for _ in range(count):
+                queue.ask(use, lambda _: None)
+            await asyncio.wait_for(heard.wait(), PATIENCE_S)
+        return parts
+
+    assert asyncio.run(ask()) == [1, ENOUGH_TO_SEND, ENOUGH_TO_SEND, 5]
 
 
 def test_a_connection_that_is_lost_as_soon_as_it_is_made_is_made_again(database, scene, tmp_path):

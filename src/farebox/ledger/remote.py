@@ -27,6 +27,8 @@ from farebox.ledger.model import Outcome, Request
 from farebox.ledger.running import Answer, Runner
 
 MOST_IN_BATCH: Final = 1024
+ENOUGH_TO_SEND: Final = 32
+"""So many requests go out at once, so that the ledger decides them while others are read."""
 LARGEST_FRAME: Final = 2**28
 RECONNECT_SECONDS: Final = 0.05
 _LENGTH: Final = struct.Struct("=I")
@@ -138,6 +140,8 @@ class RemoteQueue(asyncio.Protocol):
             # Everything that this round of the loop still asks goes out in one write.
             self._here().call_soon(self._flush)
         self._outgoing.append(Ask(number, reads, request))
+        if len(self._outgoing) == ENOUGH_TO_SEND:
+            self._flush()
 
     def _here(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
