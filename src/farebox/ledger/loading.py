@@ -74,12 +74,12 @@ class Needs:
         self.sinks: set[int] = set()
         for one in requests:
             for command in one.commands:
-                if type(command) is Use and len(command.sources) == 1:
+                if type(command) is Use:
                     # The usual command, without the way through the match below.
-                    source = command.sources[0]
-                    self.buckets.add(source.bucket)
-                    if source.cap is not None:
-                        self.buckets.add(source.cap)
+                    for source in command.sources:
+                        self.buckets.add(source.bucket)
+                        if source.cap is not None:
+                            self.buckets.add(source.cap)
                 else:
                     self._add(command)
         if self.holds:
@@ -91,7 +91,7 @@ class Needs:
 
     def _add(self, command: Command) -> None:
         match command:
-            case Use(sources=sources) | Hold(sources=sources) | Look(sources=sources):
+            case Hold(sources=sources) | Look(sources=sources):
                 for source in sources:
                     self.buckets.add(source.bucket)
                     if source.cap is not None:

@@ -48,7 +48,10 @@ def opened_together(books: Books, bucket_ids: Iterable[int], now: int) -> int | 
             return None
         found.append(bucket)
     while True:
-        at = max([now, *(bucket.last_at + 1 for bucket in found)])
+        at = now
+        for bucket in found:
+            if bucket.last_at >= at:
+                at = bucket.last_at + 1
         due = [bucket for bucket in found if bucket.next_event_at <= at]
         if not due:
             return at
@@ -169,25 +172,26 @@ def offer(
     if at is None:
         return UNKNOWN
     found = [books.buckets[key] for key in places]
-    if any(bucket.frozen == FAULT for bucket in found):
+    frozen = [bucket for bucket in found if bucket.frozen]
+    if any(bucket.frozen == FAULT for bucket in frozen):
         return Refused(code="bucket_fault")
-    if any(bucket.asset != found[0].asset for bucket in found):
+    if len({bucket.asset for bucket in found}) > 1:
         return ASSETS
-    reasons: list[Denied] = []
-    spoken: dict[int, int] = {}
+    if frozen and all(is_frozen(books, source) for source in sources):
+        return _frozen(sources[0])
+    spoken: dict[int, int] | None = {} if together and len({*places}) < len(places) else None
+    first: Denied | None = None
     rooms = []
     for source in sources:
         room, reason = _room(books, source, spoken)
-        if reason is not None:
-            reasons.append(reason)
+        if first is None:
+            first = reason
         rooms.append(room)
-        if together:
+        if spoken is not None:
             for key in {source.bucket, source.cap}:
                 if key is not None:
                     spoken[key] = spoken.get(key, 0) + room
-    if all(is_frozen(books, source) for source in sources):
-        return reasons[0]
-    return Offer(at, rooms, reasons[0] if reasons else None)
+    return Offer(at, rooms, first)
 
 
 def is_frozen(books: Books, source: Source) -> bool:
@@ -196,15 +200,25 @@ def is_frozen(books: Books, source: Source) -> bool:
     return any(key is not None and books.buckets[key].frozen for key in keys)
 
 
-def _room(books: Books, source: Source, spoken: dict[int, int]) -> tuple[int, Denied | None]:
+def _frozen(source: Source) -> Denied:
+    return Denied(code="bucket_frozen", available=0, bucket=source.bucket)
+
+
+def _room(books: Books, source: Source, spoken: dict[int, int] | None) -> tuple[int, Denied | None]:
     """Return what a source gives beside what is spoken for, and why that is less than it has."""
     bucket = books.buckets[source.bucket]
-    if is_frozen(books, source):
-        return 0, Denied(code="bucket_frozen", available=0, bucket=bucket.id)
-    room = max(bucket.room() - spoken.get(bucket.id, 0), 0)
+    if bucket.frozen or (source.cap is not None and books.buckets[source.cap].frozen):
+        return 0, _frozen(source)
+    room = bucket.room()
+    if spoken:
+        room -= spoken.get(bucket.id, 0)
+    room = max(room, 0)
     if source.cap is None:
         return room, None
-    allowed = max(books.buckets[source.cap].room() - spoken.get(source.cap, 0), 0)
+    allowed = books.buckets[source.cap].room()
+    if spoken:
+        allowed -= spoken.get(source.cap, 0)
+    allowed = max(allowed, 0)
     if allowed < room:
         return allowed, Denied(code="member_cap_reached", available=0, bucket=bucket.id)
     return room, None
