@@ -47,7 +47,7 @@ def test_reads_are_the_same_before_amid_and_after_adding_up(metering, database):
     expected = [(12, 81, 10)]
     assert metering.used(consumer=ada) == expected
     steps = 0
-    while roll_up(database, rows=2):
+    while roll_up(database, rows=2).rows:
         steps += 1
         assert metering.used(consumer=ada) == expected
     assert steps >= 3
@@ -72,7 +72,7 @@ def test_a_use_of_several_grants_and_buckets_counts_once_wherever_a_stretch_ends
     ]  # fmt: skip
     # The first is drawn from two grants, the second from a grant and the other bucket.
     run(database, Ledger().apply, [request(*uses)])
-    while roll_up(database, rows=rows):
+    while roll_up(database, rows=rows).rows:
         pass
     with database.read() as tx:
         statement = sa.text("SELECT uses, quantity, maximum FROM usage_rollup")
@@ -90,7 +90,7 @@ def test_uses_of_one_slot_count_each_in_its_own_period(people, database, clock):
     for moment in ("2026-12-20T09:06:58Z", "2026-12-20T09:06:59Z", "2026-12-20T09:07:01Z"):
         people.at(moment)
         metering.decide(people.ada, bucket, 7)
-    while roll_up(database):
+    while roll_up(database).rows:
         pass
     with database.read() as tx:
         found = tx.run(sa.text("SELECT slot, period, uses, quantity, maximum FROM usage_rollup"))
@@ -118,7 +118,7 @@ def test_uses_added_up_by_the_database_are_the_sums_of_each(metering, database, 
         run(database, Ledger().apply, [request(use)])
         slot = metering.clock.now_us() // SLOT_US * SLOT_US
         expected.setdefault((who, slot), []).append(amount)
-    while roll_up(database):
+    while roll_up(database).rows:
         pass
     with database.read() as tx:
         found = tx.run(sa.text("SELECT consumer, slot, uses, quantity, maximum FROM usage_rollup"))

@@ -59,7 +59,7 @@ def journey(link: Link, *, url: str, consumers: list[str], number: int, at: int)
     database = open_database("access", url, clock)
     statements.strike_at(at, _die)
     send(database, consumers, number)
-    while roll_up(database):
+    while roll_up(database).rows:
         pass
     close_due_periods(database)
     statements.strike_at(0, _die)

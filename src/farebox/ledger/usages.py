@@ -119,9 +119,11 @@ def span(
         journal.c.product.is_not(None),
     )
     last_line = sa.func.coalesce(sa.func.max(journal.c.line), 0)
-    count: Any = tx.run(sa.select(sa.func.count(), last_line).where(here)).one()
-    rows, parted = count
+    of_buckets = sa.func.count(sa.func.nullif(journal.c.bucket, 0))
+    count: Any = tx.run(sa.select(sa.func.count(), of_buckets, last_line).where(here)).one()
+    rows, touching, parted = count
     uses: dict[tuple[str, str, int], list[Draw]] = {}
+    ends: dict[int, int] = {}
     if slot_us is None:
         _add_draws(tx, uses, *used)
     else:
@@ -131,12 +133,14 @@ def span(
         if parted:
             of_several = sa.select(journal.c.operation).where(here, journal.c.line > 0)
             single.append(journal.c.operation.not_in(of_several))
-        _add_sums(tx, uses, slot_us, *used, *single)
+        added = _add_sums(tx, uses, ends, slot_us, *used, *single)
+        if added < touching:
+            ends = {}
         if single:
             _add_draws(tx, uses, *used, sa.not_(sa.and_(*single)))
     return Span(
         uses=tuple(JournalUse(*who, draws) for who, draws in uses.items()),
-        left=_left(tx, here),
+        left=_left(tx, here, ends),
         rows=rows,
     )
 
@@ -167,15 +171,21 @@ def _add_draws(
 def _add_sums(
     tx: Tx,
     uses: dict[tuple[str, str, int], list[Draw]],
+    ends: dict[int, int],
     slot_us: int,
     *used: sa.ColumnElement[bool],
-) -> None:
-    """Add what the operations of each slot drew, each of which has one row."""
+) -> int:
+    """Add what the operations of each slot drew, each of which has one row; returns their number.
+
+    `ends` gets the last of these rows of each bucket.
+    """
     journal = store.transfer
-    who = (journal.c.actor, journal.c.product, journal.c.bucket)
     rows: Sequence[Any] = tx.run(
         sa.select(
-            *who,
+            journal.c.actor,
+            journal.c.product,
+            journal.c.bucket,
+            sa.func.max(journal.c.seq),
             sa.func.min(journal.c.at),
             sa.func.max(journal.c.at),
             sa.func.count(),
@@ -184,17 +194,34 @@ def _add_sums(
             sa.null(),
         )
         .where(*used)
-        .group_by(*who, journal.c.at - journal.c.at % slot_us)
+        # Whole numbers first: rows of different buckets are told apart without reading texts.
+        .group_by(
+            journal.c.bucket,
+            journal.c.at - journal.c.at % slot_us,
+            journal.c.actor,
+            journal.c.product,
+        )
     ).all()
-    for actor, product, bucket, *draw in rows:
+    count = 0
+    for actor, product, bucket, last, *draw in rows:
         uses.setdefault((actor, product, bucket), []).append(cast("Draw", tuple(draw)))
+        ends[bucket] = max(last, ends.get(bucket, 0))
+        count += draw[2]
+    return count
 
 
-def _left(tx: Tx, here: sa.ColumnElement[bool]) -> dict[int, int]:
+def _left(tx: Tx, here: sa.ColumnElement[bool], ends: dict[int, int]) -> dict[int, int]:
     """Return what was left on each bucket by the last of its rows in a span.
 
-    Whoever writes to a bucket holds its lock, so its rows are numbered in their order.
+    `ends` are these rows where they are known. Whoever writes to a bucket holds its lock, so its
+    rows are numbered in their order.
     """
+    if ends:
+        statement = "SELECT bucket, available_after FROM transfer WHERE seq IN :keys"
+        known: list[Any] = tx.select_in(
+            statement, ("bucket", "available_after"), sorted(ends.values())
+        )
+        return dict(known)
     journal = store.transfer
     last = sa.select(sa.func.max(journal.c.seq)).where(here, journal.c.bucket != 0)
     rows: Sequence[Any] = tx.run(

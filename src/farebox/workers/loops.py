@@ -19,6 +19,8 @@ from farebox.kernel.clock import SECOND_US
 
 IDLE_S: Final = 0.1
 """So often a worker looks for what other processes have committed."""
+LONGEST_REST_S: Final = 5.0
+"""So long a worker with a share of a processor rests at most, however much it had to do."""
 VAIN_S: Final = 0.02
 """So long a worker that has just looked in vain hears no bell.
 
@@ -37,7 +39,12 @@ class Worker(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Loop:
-    """A worker, how often it looks for work by itself, and whether the bell wakes it."""
+    """A worker, how often it looks for work by itself, and whether the bell wakes it.
+
+    A worker that is not woken may name its `share` of a processor: after work it rests so long
+    that it takes no more, but at most `LONGEST_REST_S`. It is for work that is cheaper in larger
+    pieces.
+    """
 
     worker: Worker
     idle_s: float = IDLE_S
@@ -47,6 +54,11 @@ class Loop:
     def name(self) -> str:
         """Return the name for logs and threads."""
         return str(getattr(self.worker, "name", type(self.worker).__name__.lower()))
+
+    def rest_s(self, worked_s: float) -> float:
+        """Return how long to rest after so much work, in seconds of a processor."""
+        share: float = getattr(self.worker, "share", 1.0)
+        return max(self.idle_s, min(worked_s / share - worked_s, LONGEST_REST_S))
 
 
 class Loops:
@@ -113,7 +125,7 @@ class Loops:
         while not self._stop.is_set():
             # Cleared before the work: a ring meanwhile lets it look once more.
             bell.clear()
-            looked, worked = time.monotonic(), False
+            looked, worked, begun_s = time.monotonic(), False, time.thread_time()
             try:
                 while self._may_work() and loop.worker.step():
                     worked = True
@@ -126,7 +138,7 @@ class Loops:
             if not worked and looked - in_vain < VAIN_S:
                 self._stop.wait(VAIN_S)
             in_vain = float("-inf") if worked else looked
-            bell.wait(loop.idle_s)
+            bell.wait(loop.rest_s(time.thread_time() - begun_s))
 
     def _may_work(self) -> bool:
         return self._lease.is_held and not self._stop.is_set()

@@ -1,5 +1,7 @@
 """Add usage up, tell who comes near a limit, and close periods (source 002, flow 3)."""
 
+from typing import NamedTuple
+
 from farebox.access.usage.model import GRACE_US
 from farebox.access.usage.service_notices import (
     low_buckets,
@@ -24,14 +26,21 @@ from farebox.events.model import Event
 from farebox.storage import Database, Tx
 
 
+class Added(NamedTuple):
+    """How many rows of the logs were added up, and to how many sums."""
+
+    rows: int
+    sums: int
+
+
 def roll_up(
     database: Database,
     *,
     grace_us: int = GRACE_US,
     rows: int = ROWS_A_STEP,
     move_always: bool = False,
-) -> int:
-    """Add the next stretch of both logs to the rollups; returns how many rows it had.
+) -> Added:
+    """Add the next stretch of both logs to the rollups.
 
     The stretch is added up in a reading transaction; the writing one stores sums, position and
     the notices that they bring. With `move_always` the position is stored also after nothing.
@@ -41,7 +50,7 @@ def roll_up(
         notices = quota_notices(tx, stretch.left)
         low = low_buckets(tx, stretch.left)
     if not stretch.rows and not move_always:
-        return 0
+        return Added(0, 0)
 
     def work(tx: Tx) -> None:
         store_stretch(tx, stretch, grace_us=grace_us)
@@ -51,13 +60,13 @@ def roll_up(
     try:
         database.run(work)
     except StretchPassed:
-        return max(stretch.rows, 1)
-    return stretch.rows
+        return Added(max(stretch.rows, 1), 0)
+    return Added(stretch.rows, len(stretch.sums))
 
 
 def catch_up(database: Database, *, grace_us: int = GRACE_US) -> None:
     """Add up all that is there now; what is written meanwhile may wait."""
-    while roll_up(database, grace_us=grace_us) >= ROWS_A_STEP:
+    while roll_up(database, grace_us=grace_us).rows >= ROWS_A_STEP:
         pass
 
 
