@@ -275,6 +275,10 @@ def _position(tx: Tx) -> int:
 def _sums(tx: Tx, after: int, until: int | None) -> dict[int, tuple[int, int]]:
     """Return (debits, credits) of each sink over a span of the journal's posted rows."""
     journal, account = store.transfer, store.account
+    # The sinks are few: looked up once, not for each row.
+    sinks = sa.select(account.c.id).where(
+        account.c.kind == sa.literal_column(str(int(AccountKind.SINK)))
+    )
     totals: dict[int, tuple[int, int]] = {}
     for side, place in ((journal.c.debit, 0), (journal.c.credit, 1)):
         statement = (
@@ -282,8 +286,7 @@ def _sums(tx: Tx, after: int, until: int | None) -> dict[int, tuple[int, int]]:
                 side.label("account"),
                 sa.cast(sa.func.sum(journal.c.amount), sa.BigInteger).label("moved"),
             )
-            .join(account, account.c.id == side)
-            .where(account.c.kind == AccountKind.SINK.value)
+            .where(side.in_(sinks))
             .where(journal.c.kind.in_(POSTED), tx.log_span(journal, after, until))
             .group_by(side)
         )
