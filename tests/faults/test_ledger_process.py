@@ -87,7 +87,8 @@ def test_what_one_round_asks_goes_out_in_parts_so_that_the_ledger_need_not_wait(
     count = 2 * ENOUGH_TO_SEND + 5
 
     async def ask():
-        parts, heard = [], asyncio.Event()
+        parts: list[int] = []
+        heard = asyncio.Event()
 
         async def listen(reader, writer):
             while sum(parts) < count + 1:
