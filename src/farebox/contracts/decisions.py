@@ -49,7 +49,9 @@ Metadata = Annotated[
 ]
 
 
-class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class DecideRequest(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False
+):
     """Ask whether a consumer may use a product, and take or reserve it in the same step.
 
     `check` moves nothing, `consume` debits, `reserve` makes a hold for `capture` or `release`. What
@@ -77,7 +79,7 @@ class DecideRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     metadata: Metadata | None = None
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Decision(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """Answer a `DecideRequest`.
 
     `code` is `allowed`, or the stable reason of the denial (`bucket_empty`, `account_unknown`);

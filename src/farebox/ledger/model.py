@@ -88,7 +88,7 @@ OnExpiry = Literal["release", "capture"]
 OverCapture = Literal["deny", "cap", "debt"]
 
 
-class Source(msgspec.Struct, frozen=True, array_like=True):
+class Source(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Where a use may draw: a bucket, and a second bucket that caps how much of it.
 
     The cap is a bucket of its own (a member's share of a group's bucket); what is drawn from the
@@ -114,7 +114,7 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="gra
     reason: str | None = None
 
 
-class Use(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="use"):
+class Use(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="use", gc=False):
     """Draw an amount from the sources in their order and each source's burn order.
 
     All or nothing, unless `at_most`: then what is there, and nothing there succeeds with 0.
@@ -259,7 +259,7 @@ Command = (
 )
 
 
-class Applied(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="applied"):
+class Applied(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="applied", gc=False):
     """The command took effect.
 
     `amount` is what moved (for a capture: what was captured), `available` what its sources still
@@ -280,7 +280,7 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="a
     drawn: tuple[tuple[int, int, int], ...] = ()
 
 
-class Denied(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="denied"):
+class Denied(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="denied", gc=False):
     """The ledger's "no": a code, what is available, nothing changed."""
 
     code: str
@@ -288,7 +288,7 @@ class Denied(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="de
     bucket: int | None = None
 
 
-class Refused(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="refused"):
+class Refused(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="refused", gc=False):
     """The command itself cannot be carried out; it is not remembered under its key."""
 
     code: str
@@ -298,7 +298,7 @@ class Refused(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag="r
 Outcome = Applied | Denied | Refused
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
+class Request(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
     """One or more linked commands that succeed or fail together, under one key.
 
     `operations` are ids minted before queueing, one a command. `digest` (16 bytes over caller and

@@ -36,7 +36,7 @@ _RECEIVE: Final = 2**20
 _log = structlog.get_logger("farebox.ledger")
 
 
-class Ask(msgspec.Struct, frozen=True, array_like=True):
+class Ask(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One request on its way to the ledger's process. `reads` asks for a look."""
 
     number: int
@@ -44,7 +44,7 @@ class Ask(msgspec.Struct, frozen=True, array_like=True):
     request: Request
 
 
-class Reply(msgspec.Struct, frozen=True, array_like=True):
+class Reply(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Its way back: outcomes, or the code and words of the refusal that there was instead."""
 
     number: int

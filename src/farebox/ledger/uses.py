@@ -151,10 +151,14 @@ def short(bucket: BucketBook) -> NoReturn:
 
 
 class Offer(NamedTuple):
-    """What sources give at an instant, and the first reason why one gives less than it has."""
+    """What sources give at an instant, and the first reason why one gives less than it has.
+
+    `available` is the sum of what they give without the spare ones, which give but do not count.
+    """
 
     at: int
     rooms: list[int]
+    available: int
     reason: Denied | None
 
 
@@ -182,16 +186,19 @@ def offer(
     spoken: dict[int, int] | None = {} if together and len({*places}) < len(places) else None
     first: Denied | None = None
     rooms = []
+    available = 0
     for source in sources:
         room, reason = _room(books, source, spoken)
         if first is None:
             first = reason
         rooms.append(room)
+        if not source.spare:
+            available += room
         if spoken is not None:
             for key in {source.bucket, source.cap}:
                 if key is not None:
                     spoken[key] = spoken.get(key, 0) + room
-    return Offer(at, rooms, first)
+    return Offer(at, rooms, available, first)
 
 
 def is_frozen(books: Books, source: Source) -> bool:
@@ -230,17 +237,12 @@ def denial(reason: Denied | None, available: int, bucket: int | None) -> Denied:
     return Denied(code=code, available=available, bucket=bucket)
 
 
-def counted(sources: tuple[Source, ...], rooms: list[int]) -> int:
-    """Return what is available of what sources give: a spare source gives, but is not counted."""
-    return sum(room for source, room in zip(sources, rooms, strict=True) if not source.spare)
-
-
 def _use_many(books: Books, command: Use, operation: int, now: int) -> Outcome:
     offered = offer(books, command.sources, now, together=True)
     if not isinstance(offered, Offer):
         return offered
     total = sum(offered.rooms)
-    available = counted(command.sources, offered.rooms)
+    available = offered.available
     amount = command.amount
     if amount > total:
         if not command.at_most:
@@ -250,6 +252,8 @@ def _use_many(books: Books, command: Use, operation: int, now: int) -> Outcome:
     line = 0
     left = amount
     for source, room in zip(command.sources, offered.rooms, strict=True):
+        if not left:
+            break
         part = min(room, left)
         if not part:
             continue
@@ -280,7 +284,7 @@ def look(books: Books, command: Look, operation: int, now: int) -> Outcome:
     offered = offer(books, command.sources, now, together=True)
     if not isinstance(offered, Offer):
         return offered
-    available = min(counted(command.sources, offered.rooms), MAX_AMOUNT)
+    available = min(offered.available, MAX_AMOUNT)
     bucket = command.sources[0].bucket
     if sum(offered.rooms) < command.amount:
         return denial(offered.reason, available, bucket)

@@ -29,9 +29,9 @@ PRAGMAS: Final = (
     "foreign_keys=ON",
     # REPLACE removes the row that is in its way: without this, past the triggers that keep it.
     "recursive_triggers=ON",
-    # Inline, by whoever's commit passes 8 MB: measured, a thread that checkpoints beside the writer
+    # Inline, by whoever's commit passes 16 MB: measured, a thread that checkpoints beside the writer
     # doubles the time of its commits (decisions/0013).
-    "wal_autocheckpoint=2000",
+    "wal_autocheckpoint=4000",
     "cache_size=-65536",
     "temp_store=MEMORY",
     "busy_timeout=10000",

@@ -223,7 +223,10 @@ def checked_ask(ask: DecideRequest) -> None:
 def rates_for(subject: Subject, holder: Caller | None, product: str | None) -> tuple[Rate, ...]:
     """Return the rate limits that count a decision about this product."""
     found = subject.state.rates if holder is None else subject.state.rates + holder.rates
-    return tuple(each for each in found if each.product is None or each.product == product)
+    for each in found:
+        if each.product is not None and each.product != product:
+            return tuple(one for one in found if one.product is None or one.product == product)
+    return found
 
 
 def limited(ask: DecideRequest, consumer: str, wait_us: int) -> Decision:

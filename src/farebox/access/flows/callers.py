@@ -1,12 +1,14 @@
 """Callers in memory: whose credential was shown.
 
-Keys are looked up by their HMAC; an unknown one is remembered for a second, so that a stranger's
-tries cost the database little and a new key works soon. What is kept here is never trusted alone:
+Keys are looked up by their HMAC, and remembered by a quicker digest under a secret that no other
+process has; an unknown one is remembered for a second, so that a stranger's tries cost the
+database little and a new key works soon. What is kept here is never trusted alone:
 each decision compares the revision of whoever the credential belongs to.
 """
 
 import asyncio
-import hmac
+import hashlib
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -64,34 +66,37 @@ class Callers:
     ) -> None:
         self._database = database
         self._pepper = pepper
+        self._marked = hashlib.blake2b(key=secrets.token_bytes(32), digest_size=32)
         self._principal_of_token = principal_of_token
         self._kept: dict[bytes, Caller] = {}
         self._unknown: dict[bytes, float] = {}
 
-    def digest(self, key: str) -> bytes:
+    def _mark(self, key: str) -> bytes:
         """Return the digest that a key is remembered under."""
-        return hmac.digest(self._pepper, key.encode("utf-8", "surrogatepass"), "sha256")
+        mark = self._marked.copy()
+        mark.update(key.encode("utf-8", "surrogatepass"))
+        return mark.digest()
 
     def known(self, key: str) -> Caller | None:
         """Return whose credential this is if it is remembered and not expired."""
-        found = self._kept.get(self.digest(key))
+        found = self._kept.get(self._mark(key))
         if found is None or found.expires_at == FOREVER:
             return found
         return found if found.expires_at > self._database.now_us() else None
 
     async def find(self, key: str) -> Caller:
         """Return whose credential this is; refuses (`credential_invalid`) what is not known."""
-        digest = self.digest(key)
-        if not checksum_ok(key) or self._unknown.get(digest, 0.0) > time.monotonic():
+        mark = self._mark(key)
+        if not checksum_ok(key) or self._unknown.get(mark, 0.0) > time.monotonic():
             raise CredentialInvalid
-        found, rates = await asyncio.to_thread(self._load, key, digest)
+        found, rates = await asyncio.to_thread(self._load, key)
         if found is None:
             make_room(self._unknown)
-            self._unknown[digest] = time.monotonic() + UNKNOWN_KEY_SECONDS
+            self._unknown[mark] = time.monotonic() + UNKNOWN_KEY_SECONDS
             raise CredentialInvalid
         make_room(self._kept)
         decides = may(found, Permission.DECIDE)
-        made = self._kept[digest] = Caller(
+        made = self._kept[mark] = Caller(
             kind=found.kind,
             guard=(found.id, found.revision),
             decides=found.kind == "consumer" or decides,
@@ -106,12 +111,12 @@ class Callers:
 
     def forget(self, key: str) -> None:
         """Forget one credential."""
-        self._kept.pop(self.digest(key), None)
+        self._kept.pop(self._mark(key), None)
 
-    def _load(self, key: str, digest: bytes) -> tuple[Principal | None, tuple[Rate, ...]]:
+    def _load(self, key: str) -> tuple[Principal | None, tuple[Rate, ...]]:
         aged, rates = False, tuple[Rate, ...]()
         with self._database.read() as tx:
-            found = find_credential(tx, digest)
+            found = find_credential(tx, hash_credential(self._pepper, key))
             # Keys made under an older pepper, or under one that another node has just begun.
             for age, pepper in enumerate(peppers(tx) if found is None else ()):
                 if found is None:

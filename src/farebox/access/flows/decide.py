@@ -12,12 +12,12 @@ other rule.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from farebox.access.decisions.model import SubjectState
+from farebox.access.decisions.model import Rate, SubjectState
 from farebox.access.decisions.rules import source_of
 from farebox.access.decisions.service_subjects import load_subject
 from farebox.access.flows.asks import (
@@ -221,12 +221,14 @@ class Decider:
         """
         if not subject.state.rates and (holder is None or not holder.rates):
             return 0
-        found = rates_for(subject, holder, ask.product)
-        rates = [rate for rate in found if rate.key not in counted]
+        rates: Sequence[Rate] = rates_for(subject, holder, ask.product)
+        if counted:
+            rates = [rate for rate in rates if rate.key not in counted]
         counts = ask.mode != "check"
         wait = self.rates.wait(rates, count=counts)
         if counts and not wait:
-            counted.update(rate.key for rate in rates)
+            for rate in rates:
+                counted.add(rate.key)
         return wait
 
     async def _holder_of(self, caller: Caller, ask: DecideRequest) -> Caller | None:

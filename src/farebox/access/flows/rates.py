@@ -18,7 +18,7 @@ from farebox.kernel.clock import SECOND_US
 MOST_COUNTED: Final = 200_000
 
 
-def admitted(arrival: int, now: int, *, interval: int, burst: int) -> tuple[int, int]:
+def admitted(arrival: int, now: int, interval: int, burst: int) -> tuple[int, int]:
     """Return how long a call must wait (0: it is admitted) and the arrival time after it.
 
     All are microseconds; `arrival` is what the last admitted call left behind.
@@ -46,20 +46,16 @@ class RateCounter:
         One that is admitted by all its limits is counted on each of them, if `count` says so; a
         denied one is counted on none.
         """
-        now = self._now()
+        now, share, arrivals = self._now(), self.share, self._arrivals
         longest, passed = 0, []
         for rate in rates:
-            interval = -(-rate.seconds * SECOND_US * self.share // rate.most)
-            wait, after = admitted(
-                self._arrivals.get(rate.key, 0),
-                now,
-                interval=interval,
-                burst=max(rate.burst // self.share, 1),
-            )
+            interval = -(-rate.seconds * SECOND_US * share // rate.most)
+            burst = rate.burst // share or 1
+            wait, after = admitted(arrivals.get(rate.key, 0), now, interval, burst)
             longest = max(longest, wait)
             passed.append((rate.key, after))
         if count and not longest:
-            if len(self._arrivals) >= MOST_COUNTED:
+            if len(arrivals) >= MOST_COUNTED:
                 self._drop_idle(now)
             self._arrivals.update(passed)
         return longest
