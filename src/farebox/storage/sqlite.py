@@ -29,8 +29,8 @@ PRAGMAS: Final = (
     "foreign_keys=ON",
     # REPLACE removes the row that is in its way: without this, past the triggers that keep it.
     "recursive_triggers=ON",
-    # Inline, by whoever's commit passes 16 MB: measured, a thread that checkpoints beside the writer
-    # doubles the time of its commits (decisions/0013).
+    # Inline, by whoever's commit passes 16 MB: measured, a thread that checkpoints beside the
+    # writer doubles the time of its commits (decisions/0013).
     "wal_autocheckpoint=4000",
     "cache_size=-65536",
     "temp_store=MEMORY",
@@ -50,11 +50,21 @@ def filled(rows: Sequence[Row]) -> Iterator[tuple[int, list[Any]]]:
 
 
 @lru_cache(maxsize=1024)
-def _insert_sql(table: str, columns: Sequence[str], size: int, conflict: str) -> str:
+def _insert_sql(table: str, columns: Sequence[str], size: int, end: str) -> str:
     rows = ", ".join([f"({', '.join('?' * len(columns))})"] * size)
     return (
         f"INSERT INTO {table} ({', '.join(columns)}) "  # noqa: S608 - names of our own tables
-        f"SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL{conflict}"
+        f"SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL{end}"
+    )
+
+
+@lru_cache(maxsize=64)
+def _insert_missing_sql(table: str, key: str, columns: Sequence[str]) -> str:
+    # A row at a time: measured, half the cost of many rows in one statement.
+    row = ", ".join("?" * len(columns))
+    return (
+        f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({row})"  # noqa: S608 - as above
+        f" ON CONFLICT ({key}) DO NOTHING"
     )
 
 
@@ -116,6 +126,15 @@ class SqliteTx(Tx):
                 sql = statement.replace(":keys", f"({', '.join('?' * size)})")
                 found += self._driver.execute(sql, values).fetchall()
         return found
+
+    def insert_missing(
+        self, table: sa.Table, key: str, columns: Sequence[str], rows: Sequence[Row]
+    ) -> int:
+        if not rows:
+            return 0
+        sql = _insert_missing_sql(table.name, key, tuple(columns))
+        with translated_errors():
+            return self._driver.executemany(sql, rows).rowcount
 
     def _insert(
         self, table: sa.Table, columns: Sequence[str], rows: Sequence[Row], end: str
