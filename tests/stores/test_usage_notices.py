@@ -68,6 +68,35 @@ def test_bucket_is_told_low_once_until_it_is_filled_again(metering, database):
     assert (data["consumerId"], data["level"], data["available"]) == (ada, 3, 3)
 
 
+@pytest.mark.parametrize(
+    ("moves", "low"),
+    [
+        ([8], True),
+        ([3, 5], True),
+        ([5, 3, -10], False),
+        ([8, -10, 9], True),
+        ([-10, 8], False),
+    ],
+)
+def test_what_is_left_is_what_the_last_row_of_a_stretch_says_whatever_its_kind(
+    metering, database, moves, low
+):
+    ada = metering.consumer()
+    bucket = metering.bucket(ada, 10)
+    other = metering.bucket(ada, 10)
+    run(database, set_low_mark, ADA, bucket, 3)
+    metering.roll_up()
+    for amount in moves:
+        if amount > 0:
+            metering.decide(ada, bucket, amount)
+            metering.decide(ada, other)
+        else:
+            run(database, buckets.top_up, ADA, bucket, Terms(amount=-amount))
+    metering.roll_up()
+    told_of = [one.data["available"] for one in metering.events("bucket.low")]
+    assert told_of == ([10 - sum(moves)] if low else [])
+
+
 def test_period_of_a_subscriber_is_that_of_the_subscription(people, database, clock):
     metering = Metering(database, clock)
     people.plan("pro", Quota(product="films", limit=10, unit="month"))

@@ -10,15 +10,21 @@ from farebox.access.buckets import service as buckets
 from farebox.access.buckets.model import Terms
 from farebox.access.catalog.model import Quota
 from farebox.access.flows import aggregate_usage
-from farebox.access.flows.aggregate_usage import roll_up
+from farebox.access.flows.aggregate_usage import Added, roll_up
 from farebox.access.usage.model import SLOT_US
 from farebox.access.usage.service_aggregations import declare_aggregation
 from farebox.access.usage.service_report import record_reports
-from farebox.access.usage.service_rollups import StretchPassed, read_stretch, store_stretch
+from farebox.access.usage.service_rollups import (
+    ROWS_A_STEP,
+    StretchPassed,
+    read_stretch,
+    store_stretch,
+)
 from farebox.kernel.clock import parse_time
 from farebox.ledger.model import Source, Use
 from farebox.ledger.service import Ledger, request
-from farebox.workers.rollups import Rollups
+from farebox.workers import rollups
+from farebox.workers.rollups import FEW_SUMS, MOST_ROWS, Rollups
 from tests.support.metering import HOUR_US, Metering, close, told
 from tests.support.services import ADA, at_once, run
 from tests.support.subscribers import Subscribers
@@ -142,6 +148,32 @@ def test_two_workers_at_once_count_each_use_once(metering, database):
     with database.read() as tx:
         statement = sa.text("SELECT sum(uses), sum(quantity) FROM usage_rollup")
         assert [int(x) for x in tx.run(statement).one()] == [40, 40]
+
+
+def test_a_stretch_grows_while_it_is_full_and_comes_to_few_sums(database, monkeypatch):
+    asked = []
+    worker = Rollups(database)
+
+    def step(rows_done: int, sums: int) -> tuple[bool, int]:
+        """Return whether more follows at once, and how many rows were asked for."""
+
+        def rolled_up(_, *, grace_us, rows):
+            asked.append(rows)
+            return Added(min(rows_done, rows), sums)
+
+        monkeypatch.setattr(rollups, "roll_up", rolled_up)
+        return worker.step(), asked[-1]
+
+    everything = 10 * MOST_ROWS
+    assert step(ROWS_A_STEP - 1, 1) == (False, ROWS_A_STEP)
+    assert step(everything, FEW_SUMS) == (True, ROWS_A_STEP)
+    assert step(everything, FEW_SUMS) == (True, 2 * ROWS_A_STEP)
+    assert step(0, 0) == (False, 4 * ROWS_A_STEP)
+    assert step(everything, 1) == (True, 4 * ROWS_A_STEP)
+    assert step(everything, 1) == (True, MOST_ROWS)
+    assert step(10, FEW_SUMS + 1) == (False, MOST_ROWS)
+    assert step(everything, FEW_SUMS + 1) == (True, ROWS_A_STEP)
+    assert step(10, 1) == (False, ROWS_A_STEP)
 
 
 def test_stretch_that_somebody_else_stored_is_not_stored_again(metering, database):
