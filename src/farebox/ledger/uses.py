@@ -169,6 +169,13 @@ def offer(
 
     Together, a bucket or a cap that is named twice does not count twice.
     """
+    plain = _plain_offer(books, sources, now)
+    return plain or _any_offer(books, sources, now, together=together)
+
+
+def _any_offer(
+    books: Books, sources: tuple[Source, ...], now: int, *, together: bool
+) -> Offer | Refused | Denied:
     places = [key for source in sources for key in (source.bucket, source.cap) if key is not None]
     if not places:
         return Denied(code="no_bucket", available=0)
@@ -199,6 +206,33 @@ def offer(
                 if key is not None:
                     spoken[key] = spoken.get(key, 0) + room
     return Offer(at, rooms, available, first)
+
+
+def _plain_offer(books: Books, sources: tuple[Source, ...], now: int) -> Offer | None:
+    """Return what sources give in the usual case, kept straight: it is the hot path.
+
+    That is: buckets without caps, open, each named once, and nothing is due on any of them.
+    """
+    at = now
+    found: list[BucketBook] = []
+    for source in sources:
+        bucket = books.buckets.get(source.bucket)
+        if bucket is None or bucket.frozen or source.cap is not None or bucket in found:
+            return None
+        if bucket.last_at >= at:
+            at = bucket.last_at + 1
+        found.append(bucket)
+    available = 0
+    rooms = []
+    for source, bucket in zip(sources, found, strict=True):
+        if bucket.next_event_at <= at or bucket.asset != found[0].asset:
+            return None
+        room = bucket.credited - bucket.debited - bucket.pending - bucket.floor - bucket.waiting
+        room = max(room, 0)
+        rooms.append(room)
+        if not source.spare:
+            available += room
+    return Offer(at, rooms, available, None) if found else None
 
 
 def is_frozen(books: Books, source: Source) -> bool:
