@@ -248,7 +248,7 @@ def _frozen(source: Source) -> Denied:
 def _room(books: Books, source: Source, spoken: dict[int, int] | None) -> tuple[int, Denied | None]:
     """Return what a source gives beside what is spoken for, and why that is less than it has."""
     bucket = books.buckets[source.bucket]
-    if bucket.frozen or (source.cap is not None and books.buckets[source.cap].frozen):
+    if is_frozen(books, source):
         return 0, _frozen(source)
     room = bucket.room()
     if spoken:
