@@ -10,19 +10,6 @@ from farebox.access.usage.model import NotRecorded, Report
 from farebox.access.usage.service_notices import set_low_mark
 from tests.support.metering import GATEWAY, Metering, close, told
 from tests.support.services import ADA, run
-from tests.support.subscribers import Subscribers
-
-
-@pytest.fixture
-def metering(database, clock) -> Metering:
-    made = Metering(database, clock)
-    made.at("2026-11-20T09:00:00Z")
-    return made
-
-
-@pytest.fixture
-def people(database, clock) -> Subscribers:
-    return Subscribers(database, clock, "2026-11-20T09:00:00Z")
 
 
 def test_quota_is_told_at_80_and_at_100_percent_once_a_period(people, database, clock):

@@ -11,23 +11,10 @@ from farebox.events import service as events
 from farebox.kernel.clock import parse_time
 from farebox.ledger.model import Hold, Source
 from farebox.ledger.service import Ledger, request
-from tests.support.metering import DAY_US, HOUR_US, Metering, close, told
+from tests.support.metering import DAY_US, HOUR_US, close, told
 from tests.support.services import ADA, at_once, run
-from tests.support.subscribers import Subscribers
 
 GRACE_US = HOUR_US
-
-
-@pytest.fixture
-def metering(database, clock) -> Metering:
-    made = Metering(database, clock)
-    made.at("2026-11-20T09:00:00Z")
-    return made
-
-
-@pytest.fixture
-def people(database, clock) -> Subscribers:
-    return Subscribers(database, clock, "2026-11-20T09:00:00Z")
 
 
 def sums(data: dict[str, Any]) -> list[tuple]:

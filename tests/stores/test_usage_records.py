@@ -16,15 +16,8 @@ from farebox.access.usage.model import MOST_REPORTS, NotRecorded, Recorded, Repo
 from farebox.access.usage.service_queries import list_records, read_record
 from farebox.kernel.refusals import ValueRefused
 from farebox.ledger.verify import verify
-from tests.support.metering import DAY_US, GATEWAY, HOUR_US, Metering
+from tests.support.metering import DAY_US, GATEWAY, HOUR_US
 from tests.support.services import ADA, at_once, run
-
-
-@pytest.fixture
-def metering(database, clock) -> Metering:
-    made = Metering(database, clock)
-    made.at("2026-11-20T09:00:00Z")
-    return made
 
 
 def rows(database) -> int:

@@ -27,21 +27,8 @@ from farebox.workers import rollups
 from farebox.workers.rollups import FEW_SUMS, MOST_ROWS, Rollups
 from tests.support.metering import HOUR_US, Metering, close, told
 from tests.support.services import ADA, at_once, run
-from tests.support.subscribers import Subscribers
 
 GRACE_US = HOUR_US
-
-
-@pytest.fixture
-def metering(database, clock) -> Metering:
-    made = Metering(database, clock)
-    made.at("2026-11-20T09:00:00Z")
-    return made
-
-
-@pytest.fixture
-def people(database, clock) -> Subscribers:
-    return Subscribers(database, clock, "2026-11-20T09:00:00Z")
 
 
 def test_reads_are_the_same_before_amid_and_after_adding_up(metering, database):
