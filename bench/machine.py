@@ -5,6 +5,7 @@ import platform
 import shutil
 import sqlite3
 import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,7 +43,7 @@ def describe(folder: Path) -> Machine:
         cores=len(os.sched_getaffinity(0)),
         processor=_processor(),
         system=f"{platform.system()} {platform.release()}",
-        python=platform.python_version(),
+        python=platform.python_version() + (" of the distribution" if _is_distributed() else ""),
         sqlite=sqlite3.sqlite_version,
         node=_answer("node", "--version") or "none",
         postgresql=postgres_server.version() or "none",
@@ -80,6 +81,11 @@ def lines(machine: Machine) -> list[str]:
         f"fdatasync of the disk: p50 {p50} us, p99 {p99} us",
         f"Python {machine.python}, SQLite {machine.sqlite}, {postgresql}, Node {machine.node}",
     ]
+
+
+def _is_distributed() -> bool:
+    """Tell whether this Python is the distribution's: one compiled by hand may be slower."""
+    return sys.base_prefix == "/usr"
 
 
 def _processor() -> str:
