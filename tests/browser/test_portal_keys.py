@@ -112,7 +112,7 @@ def test_a_revoked_key_stops_after_a_step_that_asks(ada, stage, somebody):
 @pytest.mark.parametrize(
     ("field", "typed", "words"),
     [
-        ("Name", "session of mine", "are those of devices"),
+        ("Name", "session: mine", "are those of devices"),
         ("Works until the end of", "2001-01-01", "still to come"),
     ],
 )

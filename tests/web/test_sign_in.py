@@ -6,10 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from farebox.access.consumers.model import SignInRefused
+from farebox.access.consumers.service_accounts import hash_password, set_account
+from farebox.platform.model import SYSTEM
 from farebox.web import sign_in
 from farebox.web.pages import CSRF_COOKIE, local_address
 from farebox.web.sessions import COOKIE, browser_of
 from tests.api.conftest import operator_key
+from tests.support.services import run
 from tests.web.conftest import PASSWORD
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -75,6 +78,17 @@ def test_signing_in_again_ends_the_session_before(browser, ada):
                  password=PASSWORD, next="/store/")  # fmt: skip
     browser.client.cookies.set(COOKIE, first)
     assert "Ada" not in browser.open("/store/").text
+
+
+def test_a_new_password_signs_every_browser_out(browser, ada, database):
+    browser.sign_in("ada@example.org", PASSWORD)
+    assert "Ada" in browser.open("/store/").text
+    new = {"email": "ada@example.org", "password": hash_password("another horse")}
+    run(database, set_account, SYSTEM, consumer=ada, **new)
+    assert "Ada" not in browser.open("/store/").text
+    assert browser.sign_in("ada@example.org", PASSWORD).status_code == 403
+    browser.sign_in("ada@example.org", "another horse")
+    assert "Ada" in browser.open("/store/").text
 
 
 def test_a_page_of_ones_own_asks_who_one_is_and_comes_back(browser):

@@ -20,6 +20,8 @@ FIRST_ADMIN: Final = "opr_admin"
 LARGEST_PAGE: Final = 1_000
 LONGEST_CREDENTIAL: Final = 512
 LONGEST_LABEL: Final = 128
+SESSION: Final = "session: "
+"""With this the label of a key begins that a browser was given at signing in."""
 LONGEST_NAME: Final = 256
 MOST_SCOPES: Final = 100
 SHORTEST_ADMIN_KEY: Final = 32

@@ -15,6 +15,7 @@ from farebox.ledger.service import Ledger
 from farebox.platform import store
 from farebox.platform.model import (
     LONGEST_LABEL,
+    SESSION,
     Actor,
     Credential,
     CredentialRevoked,
@@ -191,6 +192,20 @@ def revoke_credential(tx: Tx, actor: Actor, key_id: str) -> Credential:
     gone = read_credential(tx, key_id)
     record(tx, actor, "credential.revoked", old.subject, before=old, after=gone)
     return gone
+
+
+def end_sessions(tx: Tx, actor: Actor, subject: str) -> int:
+    """Revoke every session of a subject that is open; returns how many were."""
+    table = store.credential
+    found = sa.select(table.c.id).where(
+        table.c.subject == subject,
+        table.c.label.startswith(SESSION, autoescape=True),
+        table.c.revoked_at.is_(None),
+    )
+    open_ones = [row.id for row in tx.run(found.order_by(table.c.id))]
+    for key_id in open_ones:
+        revoke_credential(tx, actor, key_id)
+    return len(open_ones)
 
 
 def _locked(tx: Tx, key_id: str) -> Credential:

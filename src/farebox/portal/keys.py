@@ -7,13 +7,13 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from farebox.kernel.clock import parse_time
+from farebox.platform.model import SESSION
 from farebox.portal.forms import key_of, parse_last_day, text_of
 from farebox.portal.views import all_of, own_page, products_of, shown
 from farebox.web.api import Problem
 from farebox.web.errors import explained
 from farebox.web.forms import whole
 from farebox.web.pages import AnyRequest, Page
-from farebox.web.sessions import LABEL
 
 HERE: Final = "/portal/keys"
 OVERLAPS: Final = (0, 3_600, 86_400, 7 * 86_400)
@@ -22,7 +22,7 @@ Errors = dict[str, str]
 
 
 def _is_session(one: dict[str, Any]) -> bool:
-    return bool(one["label"].startswith(LABEL))
+    return bool(one["label"].startswith(SESSION))
 
 
 def _is_live(page: Page, one: dict[str, Any]) -> bool:
@@ -72,8 +72,8 @@ async def make_key(request: AnyRequest) -> Response[Any]:
     errors, body = {}, {"label": label, "scopes": scopes}
     if not label or len(label) > _LONGEST_LABEL:
         errors["label"] = page.words("Give the key a name of up to 100 characters.")
-    elif label.startswith(LABEL):
-        errors["label"] = page.words("Names that begin with “session” are those of devices.")
+    elif label.startswith(SESSION):
+        errors["label"] = page.words("Names that begin with “session:” are those of devices.")
     if last:
         end = parse_last_day(last, page.zone)
         if end is None or parse_time(end) <= page.now_us:

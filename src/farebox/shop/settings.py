@@ -7,11 +7,11 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from farebox.platform.formats import LANGUAGES
+from farebox.platform.model import SESSION
 from farebox.shop.views import Json, all_of, own_page, shown
 from farebox.web.api import Problem
 from farebox.web.errors import explained
 from farebox.web.pages import LANGUAGE_COOKIE, AnyRequest, Page
-from farebox.web.sessions import LABEL
 
 SETTINGS: Final = "/store/settings"
 _AWAY: Final = frozenset({404, 409, 503})
@@ -75,9 +75,9 @@ async def _devices(page: Page) -> list[Json]:
     """Return the sessions that still stand, this one first."""
     found = await all_of(page, f"/v1/consumers/{page.own.consumer}/keys")
     mine = [
-        {**one, "browser": one["label"].removeprefix(LABEL).removeprefix(": ")}
+        {**one, "browser": one["label"].removeprefix(SESSION)}
         for one in found
-        if one["label"].startswith(LABEL) and one["revoked_at"] is None
+        if one["label"].startswith(SESSION) and one["revoked_at"] is None
     ]
     mine.reverse()
     return sorted(mine, key=lambda one: one["id"] != page.own.key_id)

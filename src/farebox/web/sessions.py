@@ -11,14 +11,15 @@ from typing import Final
 import msgspec
 from anyio import to_thread
 
+from farebox.access.consumers.model import LocalAccount
 from farebox.access.consumers.service import find_consumer
+from farebox.access.consumers.service_accounts import keep_account
 from farebox.kernel.clock import SECOND_US
-from farebox.platform.model import Actor, Principal
+from farebox.platform.model import SESSION, Actor, NewCredential, Principal
 from farebox.platform.service_credentials import create_credential, revoke_credential
-from farebox.storage import Database
+from farebox.storage import Database, Tx
 
 COOKIE: Final = "farebox_session"
-LABEL: Final = "session"
 LIFE_S: Final = 30 * 86_400
 _BROWSERS: Final = ("Firefox", "Edg", "OPR", "Chrome", "Safari")
 _SYSTEMS: Final = ("Android", "iPhone", "iPad", "Windows", "Mac OS", "Linux")
@@ -40,23 +41,30 @@ class Sessions:
         self._database = database
         self._authenticate = authenticate
 
-    async def begin(self, consumer: str, agent: str) -> str:
-        """Make a session for a consumer who has proved who they are; return the cookie's key."""
-        return await to_thread.run_sync(self._begin, consumer, agent)
+    async def begin(self, consumer: str, agent: str, account: LocalAccount | None = None) -> str:
+        """Make a session for a consumer who has proved who they are; return the cookie's key.
 
-    def _begin(self, consumer: str, agent: str) -> str:
+        Where an account's password was the proof it must still be the account's, or the session is
+        refused (`sign_in_refused`).
+        """
+        return await to_thread.run_sync(self._begin, consumer, agent, account)
+
+    def _begin(self, consumer: str, agent: str, account: LocalAccount | None) -> str:
         actor = Actor(kind="consumer", id=consumer, reason="signed in")
-        made = self._database.run(
-            lambda tx: create_credential(
+
+        def make(tx: Tx) -> NewCredential:
+            if account is not None:
+                keep_account(tx, account)
+            return create_credential(
                 tx,
                 actor,
                 kind="consumer",
                 subject=consumer,
-                label=f"{LABEL}: {browser_of(agent)}",
+                label=f"{SESSION}{browser_of(agent)}",
                 expires_at=tx.now_us + LIFE_S * SECOND_US,
             )
-        )
-        return made.key
+
+        return self._database.run(make).key
 
     async def visitor(self, key: str | None) -> Visitor | None:
         """Return whose session a cookie is; None for none, an ended one, or what is no session."""

@@ -7,7 +7,7 @@ from anyio import CapacityLimiter, to_thread
 from litestar import Response, get, post
 from litestar.response import Redirect
 
-from farebox.access.consumers.model import SignInRefused
+from farebox.access.consumers.model import LocalAccount, SignInRefused
 from farebox.access.consumers.service_accounts import sign_in
 from farebox.web.errors import explained
 from farebox.web.pages import LANGUAGE_COOKIE, SIGN_IN, AnyRequest, Page, local_address, opened
@@ -50,21 +50,26 @@ async def begin_session(request: AnyRequest) -> Response[Any]:
     email = str(form.get("email", "")).replace("\0", "")
     try:
         password = str(form.get("password", ""))
-        consumer = await to_thread.run_sync(
+        account = await to_thread.run_sync(
             sign_in, page.site.database, email, password, limiter=_tries
         )
+        return await signed_in(page, account.consumer, after, account)
     except SignInRefused:
         values = {"after": after, "refused": True, "email": email}
         return page.show("sign_in.html", status=403, **values)
-    return await signed_in(page, consumer, after)
 
 
-async def signed_in(page: Page, consumer: str, after: str) -> Redirect:
-    """Answer with a new session. An old one of this browser ends, so none is taken over."""
+async def signed_in(
+    page: Page, consumer: str, after: str, account: LocalAccount | None = None
+) -> Redirect:
+    """Answer with a new session. An old one of this browser ends, so none is taken over.
+
+    With an `account`, whose password was the proof, as `Sessions.begin` says.
+    """
     if page.visitor is not None:
         await page.site.sessions.end(page.visitor)
     agent = page.request.headers.get("user-agent", "")
-    key = await page.site.sessions.begin(consumer, agent)
+    key = await page.site.sessions.begin(consumer, agent, account)
     answer = page.go(after)
     answer.set_cookie(
         COOKIE,

@@ -24,6 +24,7 @@ from farebox.kernel.refusals import ValueRefused
 from farebox.platform.model import Actor
 from farebox.platform.rules import checked_text
 from farebox.platform.service_audit import record
+from farebox.platform.service_credentials import end_sessions
 from farebox.storage import Database, Tx
 
 SHORTEST_PASSWORD: Final = 8
@@ -43,8 +44,9 @@ def hash_password(password: str) -> str:
 def set_account(tx: Tx, actor: Actor, *, consumer: str, email: str, password: str) -> None:
     """Let a consumer sign in with an address and a (hashed) password; again changes both.
 
-    Refuses an unknown consumer (`consumer_unknown`) and an address that is somebody else's
-    (`account_taken`).
+    Where it takes the place of another one, every session of the consumer ends: whoever knew the
+    old password is out. Refuses an unknown consumer (`consumer_unknown`) and an address that is
+    somebody else's (`account_taken`).
     """
     if find_consumer(tx, consumer) is None:
         raise ConsumerUnknown
@@ -53,7 +55,9 @@ def set_account(tx: Tx, actor: Actor, *, consumer: str, email: str, password: st
     taken = tx.one(sa.select(table.c.consumer).where(table.c.email == address))
     if taken is not None and taken.consumer != consumer:
         raise AccountTaken
-    tx.run(table.delete().where(table.c.consumer == consumer))
+    gone = tx.run(table.delete().where(table.c.consumer == consumer).returning(table.c.consumer))
+    if gone.all():
+        end_sessions(tx, actor, consumer)
     made = {"email": address, "consumer": consumer, "password": password, "failures": 0}
     row = {**made, "closed_until": 0, "changed_at": tx.now_us}
     if not tx.insert_once(table, row, key=("email",)):
@@ -61,8 +65,8 @@ def set_account(tx: Tx, actor: Actor, *, consumer: str, email: str, password: st
     record(tx, actor, "account.set", consumer, after={"email": address})
 
 
-def sign_in(database: Database, email: str, password: str) -> str:
-    """Return the consumer whose address and password these are; else refuses (`sign_in_refused`).
+def sign_in(database: Database, email: str, password: str) -> LocalAccount:
+    """Return the account whose address and password these are; else refuses (`sign_in_refused`).
 
     Opens its own transactions and takes a while: call it in a thread.
     """
@@ -77,7 +81,18 @@ def sign_in(database: Database, email: str, password: str) -> str:
         raise SignInRefused
     if found.failures:
         database.run(lambda tx: _set_failures(tx, found.email, 0, 0))
-    return found.consumer
+    return found
+
+
+def keep_account(tx: Tx, account: LocalAccount) -> None:
+    """Keep an account's password as it is until the commit.
+
+    Refuses (`sign_in_refused`) one that has another password by now, or is gone.
+    """
+    here = store.local_account.c.consumer == account.consumer
+    row = tx.one(sa.select(store.local_account.c.password).where(here).with_for_update())
+    if row is None or row.password != account.password:
+        raise SignInRefused
 
 
 def _find(tx: Tx, address: str) -> LocalAccount | None:

@@ -40,7 +40,10 @@ class AccountOfConsumer(View, frozen=True):
 def set_local_account(
     consumer: FromPath[str], data: JSONBody[SetAccount], command: NamedDependency[Command]
 ) -> AccountOfConsumer:
-    """Let a consumer sign in with an address and a password; again replaces both."""
+    """Let a consumer sign in with an address and a password; again replaces both.
+
+    Then every session of the consumer ends, and the new password begins the next one.
+    """
     hashed = hash_password(data.password)
     command.write(
         lambda tx: set_account(
