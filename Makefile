@@ -11,8 +11,8 @@ SHELL := /usr/bin/env bash
 
 BIN := .venv/bin
 CODE := $(wildcard src tools tests bench)
-# Two workers: what the smallest machine that we test on has cores.
-WORKERS ?= 2
+# One more than the smallest machine that we test on has cores: a third of the time tests wait.
+WORKERS ?= 3
 # More arguments for pytest: make test PYTEST="-k ledger -x"
 PYTEST ?=
 
