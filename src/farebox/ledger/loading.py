@@ -142,16 +142,14 @@ def load(
         memory.confirmed.clear()
     fresh = _fresh_buckets(tx, needs.buckets, memory, books, trusted=trusted, lock=lock)
     now = tx.now_us
-    last = max((bucket.last_at for bucket in books.buckets.values()), default=now)
-    last = max(last, now)
-    until = max(last, until) + LOOK_AHEAD_US
+    until = (
+        max([now, until, *(bucket.last_at for bucket in books.buckets.values())]) + LOOK_AHEAD_US
+    )
     # A remembered bucket on which something falls due now is read anew, with what is due.
     overdue = [
         bucket.id
         for bucket in books.buckets.values()
-        if bucket.next_event_at <= last + 1000
-        and bucket.horizon
-        and bucket.next_event_at <= max(now, bucket.last_at) + 1000
+        if bucket.horizon and bucket.next_event_at <= max(now, bucket.last_at) + 1000
     ]
     for bucket in store.lock_buckets(tx, sorted(overdue), lock=lock):
         books.buckets[bucket.id] = bucket
