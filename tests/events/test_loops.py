@@ -1,6 +1,5 @@
 """Loops: one process works, it is woken at a commit, and it stops cleanly."""
 
-import itertools
 import threading
 import time
 
@@ -11,8 +10,7 @@ from farebox.events.lease import Lease
 from farebox.events.reader import Reader
 from farebox.events.service_leases import confirm_lease
 from farebox.events.transports.in_process import DatabaseLog
-from farebox.workers import loops as module
-from farebox.workers.loops import LONGEST_REST_S, VAIN_S, Loop, Loops
+from farebox.workers.loops import VAIN_S, Loop, Loops
 from farebox.workers.relay import Relay
 from tests.events.post import BILLING, PAID, Outside, done, make_done, tell, write_down
 
@@ -26,7 +24,6 @@ class Counted:
     name = "counted"
 
     def __init__(self) -> None:
-        self.share = 1.0
         self.steps = 0
         self.failures = 0
         self.stepped = threading.Condition()
@@ -42,6 +39,12 @@ class Counted:
     def wait_for(self, steps: int) -> bool:
         with self.stepped:
             return self.stepped.wait_for(lambda: self.steps >= steps, PATIENCE_S)
+
+
+class Patient(Counted):
+    """It rests for an hour, whatever its loop says."""
+
+    rest_s = NEVER_S
 
 
 @pytest.fixture
@@ -147,48 +150,17 @@ def test_a_bell_that_never_stops_does_not_let_a_worker_look_in_vain_without_end(
     assert time.monotonic() - begun >= 4 * VAIN_S
 
 
-@pytest.mark.parametrize(
-    ("worked_s", "rest_s"),
-    [
-        (0.0, 1.0),
-        (0.01, 1.0),
-        (0.03, 1.47),
-        (0.08, 3.92),
-        (0.2, LONGEST_REST_S),
-        (60.0, LONGEST_REST_S),
-    ],
-)
-def test_a_worker_with_a_share_rests_in_proportion_to_what_it_took(worked_s, rest_s):
-    worker = Counted()
-    worker.share = 0.02
-    loop = Loop(worker=worker, idle_s=1.0, woken=False)
-    assert loop.rest_s(worked_s) == pytest.approx(rest_s)
-    assert Loop(worker=Counted(), idle_s=0.1).rest_s(worked_s) == 0.1
-
-
-def test_a_worker_that_has_taken_its_share_waits_while_others_work_on(
-    database, running, monkeypatch
-):
-    class Processor:
-        """An hour goes by for whoever asks how long it has worked."""
-
-        monotonic = time.monotonic
-        hours = itertools.count(step=3_600)
-
-        def thread_time(self):
-            return next(self.hours)
-
-    monkeypatch.setattr(module, "time", Processor())
-    greedy, other = Counted(), Counted()
-    greedy.share = 0.5
-    loops = (
-        Loop(worker=greedy, idle_s=0.001, woken=False),
+def test_a_worker_that_says_how_long_it_rests_is_waited_for_while_others_work_on(database, running):
+    patient, other = Patient(), Counted()
+    assert Loop(worker=other, idle_s=0.001).rest_s == 0.001
+    running(
+        Lease(database, "loops"),
+        Loop(worker=patient, idle_s=0.001, woken=False),
         Loop(worker=other, idle_s=0.001),
     )
-    running(Lease(database, "loops"), *loops)
     assert other.wait_for(50)
-    assert greedy.wait_for(1)
-    assert greedy.steps == 1
+    assert patient.wait_for(1)
+    assert patient.steps == 1
 
 
 def test_closed_loops_have_no_thread_and_no_lease_left(database):

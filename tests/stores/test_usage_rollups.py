@@ -10,25 +10,38 @@ from farebox.access.buckets import service as buckets
 from farebox.access.buckets.model import Terms
 from farebox.access.catalog.model import Quota
 from farebox.access.flows import aggregate_usage
-from farebox.access.flows.aggregate_usage import Added, roll_up
+from farebox.access.flows.aggregate_usage import gather_usage, roll_up
 from farebox.access.usage.model import SLOT_US
 from farebox.access.usage.service_aggregations import declare_aggregation
 from farebox.access.usage.service_report import record_reports
 from farebox.access.usage.service_rollups import (
-    ROWS_A_STEP,
+    Gathered,
     StretchPassed,
+    gather,
     read_stretch,
     store_stretch,
 )
 from farebox.kernel.clock import parse_time
 from farebox.ledger.model import Source, Use
 from farebox.ledger.service import Ledger, request
-from farebox.workers import rollups
-from farebox.workers.rollups import FEW_SUMS, MOST_ROWS, Rollups
+from farebox.storage import Database
+from farebox.workers.rollups import Rollups
 from tests.support.metering import HOUR_US, Metering, close, told
 from tests.support.services import ADA, at_once, run
 
 GRACE_US = HOUR_US
+
+
+def roll_all_up(database: Database, part: int | None) -> None:
+    """Add up all that is there: at once, or after reading it in parts of so many rows."""
+    before: Gathered | None = None
+    while part is not None and (before is None or before.latest):
+        before = gather_usage(database, rows=part, before=before)
+    while roll_up(database, before=before).rows:
+        before = None
+
+
+IN_PARTS = pytest.mark.parametrize("part", [None, 1, 2, 5])
 
 
 def test_reads_are_the_same_before_amid_and_after_adding_up(metering, database):
@@ -73,7 +86,8 @@ def test_a_use_of_several_grants_and_buckets_counts_once_wherever_a_stretch_ends
     assert metering.used(consumer=ada) == [(3, 15, 5)]
 
 
-def test_uses_of_one_slot_count_each_in_its_own_period(people, database, clock):
+@IN_PARTS
+def test_uses_of_one_slot_count_each_in_its_own_period(people, database, clock, part):
     """A subscription's period ends in the middle of a quarter of an hour."""
     metering = Metering(database, clock)
     people.plan("pro", Quota(product="films", limit=10, unit="month"))
@@ -83,8 +97,7 @@ def test_uses_of_one_slot_count_each_in_its_own_period(people, database, clock):
     for moment in ("2026-12-20T09:06:58Z", "2026-12-20T09:06:59Z", "2026-12-20T09:07:01Z"):
         people.at(moment)
         metering.decide(people.ada, bucket, 7)
-    while roll_up(database).rows:
-        pass
+    roll_all_up(database, part)
     with database.read() as tx:
         found = tx.run(sa.text("SELECT slot, period, uses, quantity, maximum FROM usage_rollup"))
         slots, *counted = zip(*sorted(tuple(row) for row in found), strict=True)
@@ -93,8 +106,9 @@ def test_uses_of_one_slot_count_each_in_its_own_period(people, database, clock):
     assert counted == [tuple(begins), (2, 1), (14, 7), (7, 7)]
 
 
+@IN_PARTS
 @pytest.mark.parametrize("declared", [False, True])
-def test_uses_added_up_by_the_database_are_the_sums_of_each(metering, database, declared):
+def test_uses_added_up_by_the_database_are_the_sums_of_each(metering, database, declared, part):
     """Of one grant and of several, by two people on shared buckets, in two slots."""
     ada, bob = metering.consumer("Ada"), metering.consumer("Bob")
     shared = [metering.bucket(ada, 500), metering.bucket(bob, 500)]
@@ -111,8 +125,7 @@ def test_uses_added_up_by_the_database_are_the_sums_of_each(metering, database, 
         run(database, Ledger().apply, [request(use)])
         slot = metering.clock.now_us() // SLOT_US * SLOT_US
         expected.setdefault((who, slot), []).append(amount)
-    while roll_up(database).rows:
-        pass
+    roll_all_up(database, part)
     with database.read() as tx:
         found = tx.run(sa.text("SELECT consumer, slot, uses, quantity, maximum FROM usage_rollup"))
         sums_found = {(row[0], row[1]): tuple(row)[2:] for row in found}
@@ -137,36 +150,40 @@ def test_two_workers_at_once_count_each_use_once(metering, database):
         assert [int(x) for x in tx.run(statement).one()] == [40, 40]
 
 
-def test_a_stretch_grows_while_it_is_full_and_comes_to_few_sums(database, monkeypatch):
-    asked = []
-    worker = Rollups(database)
+def test_what_somebody_else_stored_meanwhile_is_not_counted_again(metering, database):
+    ada = metering.consumer()
+    bucket = metering.bucket(ada, 100)
+    metering.decide(ada, bucket, 3)
+    metering.report(ada, 4)
+    gathered = gather_usage(database, rows=10, before=None)
+    assert gathered.rows > 1
+    metering.roll_up()
+    metering.decide(ada, bucket, 5)
+    roll_up(database, before=gathered)
+    assert roll_up(database).rows == 0
+    assert metering.total(product="api") == (3, 12)
 
-    def step(rows_done: int, sums: int) -> tuple[bool, int]:
-        """Return whether more follows at once, and how many rows were asked for."""
 
-        def rolled_up(_, *, grace_us, rows):
-            asked.append(rows)
-            return Added(min(rows_done, rows), sums)
-
-        monkeypatch.setattr(rollups, "roll_up", rolled_up)
-        return worker.step(), asked[-1]
-
-    everything = 10 * MOST_ROWS
-    assert step(ROWS_A_STEP - 1, 1) == (False, ROWS_A_STEP)
-    assert step(everything, FEW_SUMS) == (True, ROWS_A_STEP)
-    assert step(everything, FEW_SUMS) == (True, 2 * ROWS_A_STEP)
-    assert step(0, 0) == (False, 4 * ROWS_A_STEP)
-    assert step(everything, 1) == (True, 4 * ROWS_A_STEP)
-    assert step(everything, 1) == (True, MOST_ROWS)
-    assert step(10, FEW_SUMS + 1) == (False, MOST_ROWS)
-    assert step(everything, FEW_SUMS + 1) == (True, ROWS_A_STEP)
-    assert step(10, 1) == (False, ROWS_A_STEP)
+def test_an_aggregation_declared_meanwhile_counts_what_was_read_before(metering, database):
+    ada = metering.consumer()
+    bucket = metering.bucket(ada, 100)
+    for amount in (3, 9, 5):
+        metering.decide(ada, bucket, amount, meta='{"city": "Omsk"}')
+    gathered = gather_usage(database, rows=100, before=None)
+    city = {"kind": "unique", "dimension": "city"}
+    run(database, declare_aggregation, ADA, product="api", name="cities", **city)
+    metering.decide(ada, bucket, 1, meta='{"city": "Tomsk"}')
+    roll_up(database, before=gathered)
+    with database.read() as tx:
+        found = tx.run(sa.text("SELECT value, uses, quantity FROM usage_value ORDER BY value"))
+        assert [tuple(row)[1:] for row in found] == [(3, 17), (1, 1)]
+    assert metering.total(product="api") == (4, 18)
 
 
 def test_stretch_that_somebody_else_stored_is_not_stored_again(metering, database):
     metering.report(metering.consumer(), 5)
     with database.read() as tx:
-        stretch = read_stretch(tx, grace_us=GRACE_US)
+        stretch = read_stretch(tx, gather(tx), grace_us=GRACE_US)
     run(database, store_stretch, stretch, grace_us=GRACE_US)
     with pytest.raises(StretchPassed):
         run(database, store_stretch, stretch, grace_us=GRACE_US)

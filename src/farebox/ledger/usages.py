@@ -7,8 +7,8 @@ use back keeps the record of it.
 """
 
 import operator
-from collections.abc import Sequence
-from typing import Any, cast
+from collections.abc import Container, Sequence
+from typing import Any, Final, cast
 
 import msgspec
 import sqlalchemy as sa
@@ -69,6 +69,9 @@ class Span(msgspec.Struct, frozen=True, kw_only=True):
     uses: tuple[JournalUse, ...]
     left: dict[int, int]
     rows: int
+
+
+NOTHING: Final = Span(uses=(), left={}, rows=0)
 
 
 class DecidedUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,6 +145,40 @@ def span(
         uses=tuple(JournalUse(*who, draws) for who, draws in uses.items()),
         left=_left(tx, here, ends),
         rows=rows,
+    )
+
+
+def joined(before: Span, then: Span, *, slot_us: int, apart: Container[str] = ()) -> Span:
+    """Return two spans, the second of which begins where the first ends, as one.
+
+    Uses of one slot are added up, but for those of the products `apart`.
+    """
+    uses = {(one.actor, one.product, one.bucket): [*one.draws] for one in before.uses}
+    for one in then.uses:
+        draws = uses.setdefault((one.actor, one.product, one.bucket), [])
+        for draw in one.draws:
+            known = draws[-1] if draws and one.product not in apart else None
+            if known is not None and known[0] // slot_us == draw[0] // slot_us:
+                draws[-1] = _added(known, draw)
+            else:
+                draws.append(draw)
+    return Span(
+        uses=tuple(JournalUse(*who, draws) for who, draws in uses.items()),
+        left={**before.left, **then.left},
+        rows=before.rows + then.rows,
+    )
+
+
+def _added(one: Draw, other: Draw) -> Draw:
+    first, last, count, amount, largest, _ = one
+    first_too, last_too, more, drawn, largest_too, _ = other
+    return (
+        min(first, first_too),
+        max(last, last_too),
+        count + more,
+        amount + drawn,
+        max(largest, largest_too),
+        None,
     )
 
 

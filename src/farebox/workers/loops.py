@@ -19,8 +19,6 @@ from farebox.kernel.clock import SECOND_US
 
 IDLE_S: Final = 0.1
 """So often a worker looks for what other processes have committed."""
-LONGEST_REST_S: Final = 5.0
-"""So long a worker with a share of a processor rests at most, however much it had to do."""
 VAIN_S: Final = 0.02
 """So long a worker that has just looked in vain hears no bell.
 
@@ -41,9 +39,7 @@ class Worker(Protocol):
 class Loop:
     """A worker, how often it looks for work by itself, and whether the bell wakes it.
 
-    A worker that is not woken may name its `share` of a processor: after work it rests so long
-    that it takes no more, but at most `LONGEST_REST_S`. It is for work that is cheaper in larger
-    pieces.
+    A worker may say itself, as `rest_s`, how long it rests before it looks again.
     """
 
     worker: Worker
@@ -55,10 +51,10 @@ class Loop:
         """Return the name for logs and threads."""
         return str(getattr(self.worker, "name", type(self.worker).__name__.lower()))
 
-    def rest_s(self, worked_s: float) -> float:
-        """Return how long to rest after so much work, in seconds of a processor."""
-        share: float = getattr(self.worker, "share", 1.0)
-        return max(self.idle_s, min(worked_s / share - worked_s, LONGEST_REST_S))
+    @property
+    def rest_s(self) -> float:
+        """Return how long to rest before the worker looks again by itself."""
+        return float(getattr(self.worker, "rest_s", self.idle_s))
 
 
 class Loops:
@@ -125,7 +121,7 @@ class Loops:
         while not self._stop.is_set():
             # Cleared before the work: a ring meanwhile lets it look once more.
             bell.clear()
-            looked, worked, begun_s = time.monotonic(), False, time.thread_time()
+            looked, worked = time.monotonic(), False
             try:
                 while self._may_work() and loop.worker.step():
                     worked = True
@@ -138,7 +134,7 @@ class Loops:
             if not worked and looked - in_vain < VAIN_S:
                 self._stop.wait(VAIN_S)
             in_vain = float("-inf") if worked else looked
-            bell.wait(loop.rest_s(time.thread_time() - begun_s))
+            bell.wait(loop.rest_s)
 
     def _may_work(self) -> bool:
         return self._lease.is_held and not self._stop.is_set()

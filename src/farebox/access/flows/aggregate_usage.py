@@ -17,8 +17,10 @@ from farebox.access.usage.service_periods import (
 )
 from farebox.access.usage.service_rollups import (
     ROWS_A_STEP,
+    Gathered,
     StretchPassed,
     advance_marks,
+    gather,
     read_stretch,
     store_stretch,
 )
@@ -27,10 +29,16 @@ from farebox.storage import Database, Tx
 
 
 class Added(NamedTuple):
-    """How many rows of the logs were added up, and to how many sums."""
+    """How many rows of the logs were added up, and how many of them were read last."""
 
     rows: int
-    sums: int
+    latest: int
+
+
+def gather_usage(database: Database, *, rows: int, before: Gathered | None) -> Gathered:
+    """Read the next part of both logs, for `roll_up` to store later with what was read `before`."""
+    with database.read() as tx:
+        return gather(tx, rows, before)
 
 
 def roll_up(
@@ -38,15 +46,17 @@ def roll_up(
     *,
     grace_us: int = GRACE_US,
     rows: int = ROWS_A_STEP,
+    before: Gathered | None = None,
     move_always: bool = False,
 ) -> Added:
-    """Add the next stretch of both logs to the rollups.
+    """Add the next stretch of both logs to the rollups: what was gathered `before`, and more.
 
     The stretch is added up in a reading transaction; the writing one stores sums, position and
     the notices that they bring. With `move_always` the position is stored also after nothing.
     """
     with database.read() as tx:
-        stretch = read_stretch(tx, grace_us=grace_us, rows=rows)
+        gathered = gather(tx, rows, before)
+        stretch = read_stretch(tx, gathered, grace_us=grace_us)
         notices = quota_notices(tx, stretch.left)
         low = low_buckets(tx, stretch.left)
     if not stretch.rows and not move_always:
@@ -60,13 +70,13 @@ def roll_up(
     try:
         database.run(work)
     except StretchPassed:
-        return Added(max(stretch.rows, 1), 0)
-    return Added(stretch.rows, len(stretch.sums))
+        return Added(max(stretch.rows, 1), gathered.latest)
+    return Added(stretch.rows, gathered.latest)
 
 
 def catch_up(database: Database, *, grace_us: int = GRACE_US) -> None:
     """Add up all that is there now; what is written meanwhile may wait."""
-    while roll_up(database, grace_us=grace_us).rows >= ROWS_A_STEP:
+    while roll_up(database, grace_us=grace_us).latest >= ROWS_A_STEP:
         pass
 
 

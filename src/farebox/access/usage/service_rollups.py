@@ -1,8 +1,8 @@
 """Rollups: uses of both logs, the journal's and the records', added up as far as they have come.
 
-A step reads a stretch of both logs in a reading transaction and stores its sums in a short writing
-one, together with the new position, so that a stretch counts once whoever else steps. Readers add
-what lies behind the position, so that they are exact at once.
+A stretch of both logs is read in reading transactions, at once or part by part, and its sums are
+stored in a short writing one, together with the new position, so that it counts once whoever else
+steps. Readers add what lies behind the position, so that they are exact at once.
 
 `settled_until` is an instant before which all is added up: no transaction that began before it is
 still at work. A period may be closed when it lies behind its end and its grace.
@@ -34,6 +34,28 @@ class StretchPassed(Exception):
     """What was read is no longer what comes next."""
 
 
+class Gathered(msgspec.Struct, frozen=True, kw_only=True):
+    """What has been read of both logs behind the rollups' position, as far as `journal`, `records`.
+
+    `latest` of its `rows` were read last. Uses of the products that are `declared` stay apart,
+    others of one slot are added up.
+    """
+
+    position: Position
+    declared: frozenset[str]
+    journal: int
+    records: int
+    rows: int = 0
+    latest: int = 0
+    span: usages.Span = usages.NOTHING
+    reported: tuple[Used, ...] = ()
+
+    @property
+    def sums(self) -> int:
+        """Return to about how many sums this comes."""
+        return len(self.span.uses) + len(self.reported)
+
+
 class Stretch(msgspec.Struct, kw_only=True):
     """What a stretch of both logs comes to."""
 
@@ -57,32 +79,69 @@ def lock_position(tx: Tx) -> Position:
     return store.position_of(tx.run(sa.select(store.position).with_for_update()).one())
 
 
-def read_stretch(tx: Tx, *, grace_us: int, rows: int = ROWS_A_STEP) -> Stretch:
-    """Add up the next rows of both logs; nothing is written. For a reading transaction."""
+def gather(tx: Tx, rows: int = ROWS_A_STEP, before: Gathered | None = None) -> Gathered:
+    """Return what was gathered `before`, and up to so many rows more of each log.
+
+    It begins anew where somebody else has moved the position meanwhile, or has declared an
+    aggregation. Nothing is written.
+    """
     position = read_position(tx)
-    journal = usages.reach(tx, position.journal, rows)
-    records = tx.log_reach(store.record, position.records, rows)
-    declared = sa.select(store.aggregation.c.product)
-    apart = declared if tx.one(declared.limit(1)) is not None else None
-    span = usages.span(tx, position.journal, journal, slot_us=SLOT_US, apart=apart)
-    reported = reported_between(tx, position.records, records)
+    products = sa.select(store.aggregation.c.product)
+    declared = frozenset(tx.run(products).scalars())
+    if before is None or not _goes_on(before, position, declared):
+        before = Gathered(
+            position=position,
+            declared=declared,
+            journal=position.journal,
+            records=position.records,
+        )
+    journal = usages.reach(tx, before.journal, rows)
+    records = tx.log_reach(store.record, before.records, rows)
+    apart = products if declared else None
+    span = usages.span(tx, before.journal, journal, slot_us=SLOT_US, apart=apart)
+    latest = span.rows + _rows(tx, before.records, records)
+    return Gathered(
+        position=position,
+        declared=declared,
+        journal=journal,
+        records=records,
+        rows=before.rows + latest,
+        latest=latest,
+        span=usages.joined(before.span, span, slot_us=SLOT_US, apart=declared),
+        reported=(*before.reported, *reported_between(tx, before.records, records)),
+    )
+
+
+def _goes_on(before: Gathered, position: Position, declared: frozenset[str]) -> bool:
+    was = before.position
+    return (was.journal, was.records, before.declared) == (
+        position.journal,
+        position.records,
+        declared,
+    )
+
+
+def read_stretch(tx: Tx, gathered: Gathered, *, grace_us: int) -> Stretch:
+    """Add up what was gathered in this transaction; nothing is written."""
+    position, span = gathered.position, gathered.span
     owners = attributed(tx, ((one.actor, one.bucket) for one in span.uses))
     consumers = {consumer for consumer, _ in owners.values()}
-    calendars = calendars_for(tx, consumers.union(one.consumer for one in reported))
+    calendars = calendars_for(tx, consumers.union(one.consumer for one in gathered.reported))
     if _straddles(span, owners, calendars):
-        span = usages.span(tx, position.journal, journal)
-    products = {one.product for one in span.uses}.union(one.product for one in reported)
+        span = usages.span(tx, position.journal, gathered.journal)
+    products = {one.product for one in span.uses}
+    products.update(one.product for one in gathered.reported)
     aggregations = _aggregations(tx, products)
     decided = counted(
         span.uses, owners, calendars, settled_until=position.settled_until, grace_us=grace_us,
         declared=aggregations,
     )  # fmt: skip
-    uses, periods = _placed(tx, [*decided, *reported], calendars, position, grace_us)
+    uses, periods = _placed(tx, [*decided, *gathered.reported], calendars, position, grace_us)
     return Stretch(
         position=position,
-        journal=journal,
-        records=records,
-        rows=_rows(tx, position.records, records) + span.rows,
+        journal=gathered.journal,
+        records=gathered.records,
+        rows=gathered.rows,
         sums=added_up(uses),
         values=values_of(uses, aggregations),
         periods=periods,
