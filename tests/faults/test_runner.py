@@ -1,13 +1,17 @@
 """What a runner does when its own machinery fails: it forgets, it goes on, it harms nobody."""
 
+import itertools
 from typing import Any
+
+import pytest
 
 from farebox.kernel.refusals import TryAgain
 from farebox.ledger import decide
 from farebox.ledger.books import NeedMore
 from farebox.ledger.model import Applied, Source, Use
-from farebox.ledger.running import Runner
+from farebox.ledger.running import BRIEF_LOG_MB, CROWD, LARGE_LOG_MB, Runner
 from farebox.ledger.service import Ledger, request
+from farebox.storage import LOG_MB
 from tests.support.guards import breaking_commit
 from tests.support.lanes import ask, one_batch
 from tests.support.proof import drawn, faults
@@ -79,3 +83,33 @@ def test_a_deciding_function_that_breaks_on_one_command_harms_nobody_else(
     assert all(isinstance(answer[0], Applied) for answer in answers)
     assert ask(lane, Use(sources=(Source(bucket),), amount=1)).available == 79
     assert faults(scene.database) == []
+
+
+@pytest.mark.parametrize(
+    ("size", "keyed", "expected"),
+    [
+        (1, 0, BRIEF_LOG_MB),
+        (CROWD // 2, CROWD // 2, BRIEF_LOG_MB),
+        (2 * CROWD, 0, LOG_MB),
+        (2 * CROWD, CROWD // 2, LOG_MB),
+        (2 * CROWD, 2 * CROWD, LARGE_LOG_MB),
+    ],
+)
+def test_copying_the_log_is_brief_while_few_ask_and_rare_while_many_do(
+    scene, monkeypatch, size, keyed, expected
+):
+    bucket = scene.bucket(10_000)
+    runner = Runner(scene.database, Ledger())
+    right, asked = scene.database.write, []
+
+    def write(*, log_mb):
+        asked.append(log_mb)
+        return right(log_mb=log_mb)
+
+    monkeypatch.setattr(scene.database, "write", write)
+    keys = (f"k-{number}" for number in itertools.count())
+    for _ in range(2 * CROWD):
+        command = Use(sources=(Source(bucket),), amount=1)
+        with_keys = [request(command, key=next(keys)) for _ in range(keyed)]
+        runner.run([*with_keys, *(use(bucket) for _ in range(size - keyed))])
+    assert asked[-1] == expected

@@ -3,6 +3,7 @@
 import functools
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.support.nursery import Nursery
 from tests.support.world import cases
 
 OpenAt = Callable[..., Database]
+MB = 1_000_000
 TABLES = """
     CREATE TABLE turn (number IDENTITY, writer TEXT NOT NULL) STRICT;
     CREATE TABLE purse (
@@ -366,3 +368,26 @@ def test_threads_of_one_process_write_one_after_the_other(database: Database) ->
     for thread in threads:
         thread.join()
     assert len(purses(database)) == 160
+
+
+@pytest.mark.parametrize("log_mb", [1, 4])
+def test_a_log_is_copied_back_when_it_is_as_large_as_the_writer_asks(
+    sqlite_engine: Engine, clock: ManualClock, log_mb: int
+) -> None:
+    url = sqlite_engine.empty()
+    log = Path(url.removeprefix("sqlite:///") + "-wal")
+    database = sqlite_engine.open(url, clock)
+    try:
+        with database.write() as tx:
+            tx.run(sa.text("CREATE TABLE page (number INTEGER PRIMARY KEY, text BLOB) STRICT"))
+        for _ in range(100):
+            with database.write(log_mb=log_mb) as tx:
+                tx.run(sa.text("INSERT INTO page (text) VALUES (zeroblob(100000))"))
+        assert log_mb * MB < log.stat().st_size < (log_mb + 1) * MB
+        for _ in range(100):
+            with database.write() as tx:
+                tx.run(sa.text("INSERT INTO page (text) VALUES (zeroblob(100000))"))
+        assert log.stat().st_size > 8 * MB
+    finally:
+        database.close()
+        sqlite_engine.drop(url)

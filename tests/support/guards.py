@@ -272,7 +272,7 @@ def breaking_commit(patch: pytest.MonkeyPatch, database: Database) -> None:
     write = database.write
 
     @contextmanager
-    def failing() -> Iterator[Tx]:
+    def failing(**_: object) -> Iterator[Tx]:
         with write() as tx:
             yield tx
             raise RuntimeError("not a database's error")

@@ -19,9 +19,15 @@ from farebox.ledger.books import Balances
 from farebox.ledger.loading import Memory
 from farebox.ledger.model import Outcome, Refused, Request
 from farebox.ledger.service import Ledger
-from farebox.storage import Database, Problem, problem_of
+from farebox.storage import LOG_MB, Database, Problem, problem_of
 
 ATTEMPTS: Final = 8
+CROWD: Final = 24
+"""Where batches are usually larger, throughput counts more than how long a single one takes."""
+BRIEF_LOG_MB: Final = 4
+LARGE_LOG_MB: Final = 128
+"""For keys, each of which changes a page of its own: the more come together, the more share one."""
+_MEMORY: Final = 32
 _log = structlog.get_logger("farebox.ledger")
 Answer = tuple[Outcome, ...]
 
@@ -53,6 +59,8 @@ class Runner:
         self._on_alarm = on_alarm
         self._memory = Memory()
         self._unsure = False
+        self._usual = 0.0
+        self._keyed = 0.0
         self.batches = 0
         self.requests = 0
 
@@ -61,6 +69,7 @@ class Runner:
         self.batches += 1
         self.requests += len(requests)
         self._unsure = False
+        self._watch(requests)
         try:
             return self._together(requests)
         except (ClockJumped, DatabaseAway) as refusal:
@@ -92,7 +101,10 @@ class Runner:
 
     def _once(self, requests: Sequence[Request]) -> list[Answer]:
         memory = self._memory
-        opened = self._database.write() if self._writes else self._database.read()
+        if self._writes:
+            opened = self._database.write(log_mb=self._log_mb())
+        else:
+            opened = self._database.read()
         try:
             with opened as tx:
                 answers, books = self._ledger.run(tx, requests, memory, writes=self._writes)
@@ -103,6 +115,17 @@ class Runner:
             raise
         memory.keep(books, epoch)
         return answers
+
+    def _watch(self, requests: Sequence[Request]) -> None:
+        """Remember about how large batches are, and how many of their requests have keys."""
+        keyed = sum(1 for request in requests if request.digest)
+        self._usual += (len(requests) - self._usual) / _MEMORY
+        self._keyed += (keyed - self._keyed) / _MEMORY
+
+    def _log_mb(self) -> int:
+        if self._usual < CROWD:
+            return BRIEF_LOG_MB
+        return LARGE_LOG_MB if self._keyed * 2 > self._usual else LOG_MB
 
     def _alone(self, request: Request, *, anew: bool = True) -> Answer | Exception:
         try:

@@ -22,6 +22,7 @@ from farebox.storage.statements import built, insert_once_of, upsert_of
 T = TypeVar("T")
 Keys = Sequence[int] | Sequence[str] | Sequence[bytes]
 ATTEMPTS: Final = 8
+LOG_MB: Final = 16
 
 
 class Problem(Enum):
@@ -230,8 +231,13 @@ class Database(ABC):
         return None
 
     @abstractmethod
-    def write(self) -> AbstractContextManager[Tx]:
-        """Open a writing transaction; commits at the end of the block, rolls back on an error."""
+    def write(self, *, log_mb: int = LOG_MB) -> AbstractContextManager[Tx]:
+        """Open a writing transaction; commits at the end of the block, rolls back on an error.
+
+        Where commits copy the engine's log back into its file, as SQLite's do, this one does when
+        the log is larger than `log_mb`. A small log makes such commits short and many, a large one
+        long and few, and less in all where many pages change again before they are copied.
+        """
 
     @abstractmethod
     def read(self) -> AbstractContextManager[Tx]:

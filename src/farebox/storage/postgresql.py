@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
 from farebox.kernel.clock import Clock
-from farebox.storage.database import Database, Keys, Tx, translated_errors
+from farebox.storage.database import LOG_MB, Database, Keys, Tx, translated_errors
 from farebox.storage.inserts import Row
 from farebox.storage.language import RefusalOf, refusal_of
 
@@ -175,7 +175,7 @@ class PostgresqlDatabase(Database):
         self._glancer: sa.Connection | None = None
 
     @contextmanager
-    def write(self) -> Iterator[Tx]:
+    def write(self, *, log_mb: int = LOG_MB) -> Iterator[Tx]:  # noqa: ARG002 - the server copies
         with self._engine.connect() as connection:
             tx = PostgresqlTx(connection, self)
             with connection.begin():

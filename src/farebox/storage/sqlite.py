@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from farebox.kernel.clock import Clock
-from farebox.storage.database import Database, Keys, Tx, translated_errors
+from farebox.storage.database import LOG_MB, Database, Keys, Tx, translated_errors
 from farebox.storage.inserts import Row
 from farebox.storage.language import refusal_of
 from farebox.storage.turns import Turns
@@ -23,15 +23,16 @@ from farebox.storage.turns import Turns
 # rows of nulls, which the statement leaves out. So a batch is one statement a table, and the
 # driver's statement cache knows them all.
 SIZES: Final = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+_PAGES_A_MB: Final = 250
 PRAGMAS: Final = (
     "journal_mode=WAL",
     "synchronous=FULL",
     "foreign_keys=ON",
     # REPLACE removes the row that is in its way: without this, past the triggers that keep it.
     "recursive_triggers=ON",
-    # Inline, by whoever's commit passes 16 MB: measured, a thread that checkpoints beside the
-    # writer doubles the time of its commits (decisions/0013).
-    "wal_autocheckpoint=4000",
+    # Inline, by whoever's commit passes so many pages: measured, a thread that checkpoints beside
+    # the writer doubles the time of its commits (decisions/0013).
+    f"wal_autocheckpoint={LOG_MB * _PAGES_A_MB}",
     "cache_size=-65536",
     "temp_store=MEMORY",
     "busy_timeout=10000",
@@ -228,6 +229,7 @@ class SqliteDatabase(Database):
             "sqlite://", creator=self._connect, poolclass=sa.pool.NullPool
         )
         self._connection: sa.Connection | None = None
+        self._log_mb = LOG_MB
         self._readers = threading.local()
         self._all_readers: list[sa.Connection] = []
 
@@ -253,11 +255,15 @@ class SqliteDatabase(Database):
         return self._turns.counter()
 
     @contextmanager
-    def write(self) -> Iterator[Tx]:
+    def write(self, *, log_mb: int = LOG_MB) -> Iterator[Tx]:
         with self._turns.turn() as before:
             if self._connection is None:
                 self._connection = self._engine.connect()
+                self._log_mb = LOG_MB
             tx = SqliteTx(self._connection, self, None if before % 2 else before)
+            if log_mb != self._log_mb:
+                tx.begin(f"PRAGMA wal_autocheckpoint={log_mb * _PAGES_A_MB}")
+                self._log_mb = log_mb
             tx.begin("BEGIN IMMEDIATE")
             try:
                 yield tx
