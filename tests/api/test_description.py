@@ -72,6 +72,12 @@ def test_only_health_keys_and_description_are_public(undriven):
     }  # fmt: skip
 
 
+def test_a_least_value_of_zero_is_said_too(description):
+    read = description["paths"]["/v1/refund-policies/{code}"]["get"]
+    [version] = [one for one in read["parameters"] if one["name"] == "version"]
+    assert version["schema"]["minimum"] == 0
+
+
 def test_the_literal_paths_are_left_out_of_the_description(operations):
     assert not LITERAL & set(operations)
     assert not {"/tot", "/mod", "/past"} & {path for _, path, _ in operations.values()}

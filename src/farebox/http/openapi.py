@@ -146,8 +146,12 @@ def _complete(
         operation["requestBody"] = {"required": True, "content": content}
     for parameter in operation.get("parameters", []):
         _complete_parameter(parameter)
+        field = _field_of(handler, parameter["name"])
         if parameter["schema"].get("type") == "array":
-            parameter["schema"]["items"] = _items_of(handler, parameter["name"])
+            parameter["schema"]["items"] = _items_of(field)
+        elif field is not None and field.kwarg_definition.ge == 0:
+            # The framework leaves this bound out, though it holds requests to it.
+            parameter["schema"]["minimum"] = 0
         if parameter["name"] == "Idempotency-Key" and handler.opt.get("moves_value"):
             parameter["required"] = True
     said = getdoc(getattr(handler.fn, "func", handler.fn)) or ""
@@ -168,15 +172,21 @@ def _complete_parameter(parameter: dict[str, Any]) -> None:
             schema.update(kind)
 
 
-def _items_of(handler: HTTPRouteHandler, name: str) -> dict[str, Any]:
-    """Return the schema of a list parameter's items, of which the framework says the type alone."""
-    [annotation] = [
-        field.annotation
-        for place, field in handler.parsed_fn_signature.parameters.items()
+def _field_of(handler: HTTPRouteHandler, name: str) -> Any:  # noqa: ANN401 - the framework's field
+    """Return what a handler's signature says of a query parameter; None of one that it has not."""
+    fields = handler.parsed_fn_signature.parameters.items()
+    found = (
+        field
+        for place, field in fields
         if isinstance(field.kwarg_definition, QueryParameter)
         and (field.kwarg_definition.name or place) == name
-    ]
-    [item] = get_args(_bare(annotation))
+    )
+    return next(found, None)
+
+
+def _items_of(field: Any) -> dict[str, Any]:  # noqa: ANN401 - the framework's field
+    """Return the schema of a list parameter's items, of which the framework says the type alone."""
+    [item] = get_args(_bare(field.annotation))
     return msgspec.json.schema(item)
 
 
