@@ -17,6 +17,7 @@ from litestar.testing import TestClient
 
 from farebox.access.consumers.model import Issuer
 from farebox.access.consumers.service_tokens import TokenVerifier
+from farebox.access.flows.aggregate_usage import roll_up
 from farebox.access.flows.handlers import HANDLERS
 from farebox.access.flows.remind_rentals import RentalReminders
 from farebox.events.inbox import Inbox
@@ -33,7 +34,6 @@ from farebox.storage import Database, Tx
 from farebox.wiring.loops import PATIENCE_US
 from farebox.workers.loops import Worker
 from farebox.workers.periods import Periods
-from farebox.workers.rollups import Rollups
 from farebox.workers.subscriptions import DueSubscriptions
 from tests.api.conftest import Api, app_over_nothing, bearer, operator_key, rows_of, services_over
 from tests.support.services import run
@@ -111,6 +111,16 @@ class Customer:
         return sorted(one["key"] for one in self.api.get("/access/entitlements", **params)["items"])
 
 
+class AddedUp:
+    """Adds usage up at once, where the worker of a server stores it now and then."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def step(self) -> int:
+        return roll_up(self._database).rows
+
+
 class Flows:
     """Access over HTTP, billing beside it, a gateway in front, and a clock to move."""
 
@@ -124,7 +134,7 @@ class Flows:
         log = DatabaseLog(billing.database, name="billing", reader="access")
         self.inbox = Inbox(access, HANDLERS, patience_us=PATIENCE_US)
         self.due: tuple[Worker, ...] = (
-            Rollups(access), Periods(access), DueSubscriptions(access), RentalReminders(access),
+            AddedUp(access), Periods(access), DueSubscriptions(access), RentalReminders(access),
         )  # fmt: skip
         self._workers: tuple[Worker, ...] = (
             Reader(log, self.inbox), self.inbox, *self.due, *self.billing.workers,
