@@ -110,6 +110,28 @@ def test_a_file_in_place_of_an_address_is_no_address(browser):
     assert (answer.status_code, answer.headers["location"]) == (303, "/store/")
 
 
+# The framework leaves a file that was sent with a refused form to the collector.
+@pytest.mark.filterwarnings("ignore:Unclosed file:ResourceWarning")
+@pytest.mark.parametrize("field", [{"data": "ключ" * 40}, {"files": b"x" * 200}, {"data": ""}])
+def test_a_forged_form_token_is_refused(browser, field):
+    browser.open("/store/")
+    fields = {kind: {"_csrf_token": value} for kind, value in field.items()}
+    answer = browser.client.post("/store/language", **fields)
+    assert answer.status_code == 403
+    assert "<h1>" in answer.text
+
+
+def test_a_forged_form_cookie_is_refused(browser):
+    browser.open("/store/")
+    token = browser.client.cookies[CSRF_COOKIE]
+    answer = browser.client.post(
+        "/store/language",
+        data={"_csrf_token": token, "language": "en"},
+        headers={"cookie": f"{CSRF_COOKIE}=".encode() + b"\xe9" * 128},
+    )
+    assert answer.status_code == 403
+
+
 def test_files_that_caches_share_carry_nobodys_cookie(browser, site):
     answer = browser.open(site.files.address("pages.css"))
     assert "public" in answer.headers["cache-control"]

@@ -10,6 +10,8 @@ from litestar.config.csrf import CSRFConfig
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException
 from litestar.handlers import HTTPRouteHandler
+from litestar.middleware import DefineMiddleware
+from litestar.middleware.csrf import CSRFMiddleware
 from litestar.params import FromPath
 
 from farebox.web import errors, sign_in
@@ -35,6 +37,17 @@ def show_file(name: FromPath[str], state: State) -> Response[bytes]:
     )
 
 
+class BoundForms(CSRFMiddleware):
+    """The framework's guard of forms, that also refuses tokens which it cannot compare."""
+
+    # It raises on what is no text (a file sent in the field) and on letters outside ASCII.
+    def _csrf_tokens_match(self, request_csrf_token: object, cookie_csrf_token: str) -> bool:
+        sent, kept = request_csrf_token, cookie_csrf_token
+        if not isinstance(sent, str) or not (sent.isascii() and kept.isascii()):
+            return False
+        return super()._csrf_tokens_match(sent, kept)
+
+
 def create_pages(site: Site, handlers: Sequence[HTTPRouteHandler], *, secret: bytes) -> Litestar:
     """Return the application that answers pages; forms are bound to the browser that got them."""
     csrf = CSRFConfig(
@@ -50,7 +63,7 @@ def create_pages(site: Site, handlers: Sequence[HTTPRouteHandler], *, secret: by
     return Litestar(
         [Router("/", route_handlers=[*sign_in.HANDLERS, *handlers, show_file])],
         state=State({"site": site}),
-        csrf_config=csrf,
+        middleware=[DefineMiddleware(BoundForms, config=csrf)],
         exception_handlers={HTTPException: errors.refuse, Exception: errors.apologise},
         after_request=harden,
         request_max_body_size=_LARGEST_FORM,
