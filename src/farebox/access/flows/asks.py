@@ -1,10 +1,14 @@
 """From what was asked to a command of the ledger, and from its outcome to an answer. Pure."""
 
+import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final
 
 import msgspec
 
+from farebox.access.catalog.model import FeatureValue
 from farebox.access.decisions.model import ProductSource, Rate, SubjectState
 from farebox.access.decisions.rules import empty_code, source_of
 from farebox.access.flows.callers import Caller
@@ -29,7 +33,6 @@ from farebox.ledger.model import (
 from farebox.ledger.running import BucketFault
 from farebox.ledger.service import digest_of, fingerprint_of
 
-_NO_LIMIT: Final = (None, None)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _encode = msgspec.msgpack.Encoder().encode
 _encode_json = msgspec.json.Encoder().encode
@@ -65,13 +68,32 @@ class DecisionRefused(Refusal):
             self.detail = outcome.code.replace("_", " ").capitalize()
 
 
-class Subject(msgspec.Struct, frozen=True):
-    """A consumer's state, prepared for deciding; `limits` are what quotas bring, by bucket."""
+class Drawn(msgspec.Struct, frozen=True):
+    """Where a decision may draw, and what the quota that is drawn first brings in its period."""
 
-    state: SubjectState
+    sources: tuple[Source, ...]
+    limit: int | None = None
+    resets_at: datetime | None = None
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """A consumer's state, prepared for deciding.
+
+    What nearly every decision reads lies together here, and what is alike for many is one object
+    for all: with thousands of consumers a decision waits for memory more than for anything else.
+    """
+
+    consumer: str
+    active: bool
     guards: tuple[tuple[str, int], ...]
-    sources: dict[str, tuple[Source, ...]]
-    limits: dict[int, tuple[int, datetime | None]]
+    until: int
+    drawn: dict[str, Drawn]
+    features: dict[str, FeatureValue]
+    rates: tuple[Rate, ...]
+    state: SubjectState
+
+
+_NOTHING: Final = Drawn(())
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -88,22 +110,51 @@ class Standing(msgspec.Struct, frozen=True):
 
 def subject_of(state: SubjectState) -> Subject:
     """Prepare a consumer's state."""
-    sources = {
-        product: tuple(source_of(each) for each in drawn)
-        for product, drawn in state.products.items()
-    }
-    limits = {
-        each.bucket: (each.limit, None if each.resets_at is None else time_of(each.resets_at))
-        for each in state.allowances
-    }
-    return Subject(state, state.guards, sources, limits)
+    features = tuple((sys.intern(key), type(value), value) for key, value in state.features.items())
+    return Subject(
+        consumer=state.consumer,
+        active=state.state == "active",
+        guards=state.guards,
+        until=state.until,
+        drawn={
+            sys.intern(product): _drawn(state, sources)
+            for product, sources in state.products.items()
+        },
+        features=_one_for_all(features),
+        rates=state.rates,
+        state=state,
+    )
 
 
-def drawn_by(subject: Subject, ask: DecideRequest) -> tuple[ProductSource, ...]:
-    """Return where a request may draw: all of the consumer's, or the group or bucket it names."""
+# With their types, because True is 1 to Python.
+@lru_cache(maxsize=1024)
+def _one_for_all(
+    features: tuple[tuple[str, type, FeatureValue], ...],
+) -> dict[str, FeatureValue]:
+    return {key: value for key, _, value in features}
+
+
+def _drawn(state: SubjectState, sources: Iterable[ProductSource]) -> Drawn:
+    found = tuple(source_of(each) for each in sources)
+    for each in state.allowances:
+        if found and each.bucket == found[0].bucket:
+            resets_at = None if each.resets_at is None else time_of(each.resets_at)
+            return Drawn(found, each.limit, resets_at)
+    return Drawn(found)
+
+
+def drawn_by(subject: Subject, ask: DecideRequest) -> Drawn:
+    """Return where a request may draw: all of the consumer's, or the one it names."""
     if ask.product is None:
-        return ()
-    found = subject.state.products.get(ask.product, ())
+        return _NOTHING
+    if ask.group is None and ask.bucket is None:
+        return subject.drawn.get(ask.product, _NOTHING)
+    return _drawn(subject.state, _named(subject, ask))
+
+
+def _named(subject: Subject, ask: DecideRequest) -> tuple[ProductSource, ...]:
+    """Return the consumer's sources of a product that are the group's or the bucket's it names."""
+    found = () if ask.product is None else subject.state.products.get(ask.product, ())
     if ask.group is None and ask.bucket is None:
         return found
     wanted = None if ask.bucket is None else ids.parse("bkt", ask.bucket)
@@ -115,11 +166,8 @@ def drawn_by(subject: Subject, ask: DecideRequest) -> tuple[ProductSource, ...]:
     )
 
 
-def decision_of(
-    subject: Subject, ask: DecideRequest, sources: tuple[Source, ...], outcome: Outcome
-) -> Decision:
+def decision_of(subject: Subject, ask: DecideRequest, drawn: Drawn, outcome: Outcome) -> Decision:
     """Shape the ledger's outcome; what it refused is raised."""
-    limit, resets_at = subject.limits.get(sources[0].bucket, _NO_LIMIT) if sources else _NO_LIMIT
     if isinstance(outcome, Applied):
         check = ask.mode == "check"
         return Decision(
@@ -127,31 +175,31 @@ def decision_of(
             code="allowed",
             operation=None if check else ids.show("op", outcome.operation),
             hold=None if outcome.hold is None else ids.show("hld", outcome.hold),
-            consumer=subject.state.consumer,
+            consumer=subject.consumer,
             product=ask.product,
             bucket=ids.show("bkt", outcome.bucket),
             quantity=ask.quantity if check else outcome.amount,
             # What only counts overage has no end to tell.
-            remaining=None if sources and sources[0].spare else outcome.available,
+            remaining=None if drawn.sources and drawn.sources[0].spare else outcome.available,
             expires_at=None if outcome.expires_at is None else time_of(outcome.expires_at),
-            limit=limit,
-            resets_at=resets_at,
+            limit=drawn.limit,
+            resets_at=drawn.resets_at,
             feature=ask.feature,
-            value=None if ask.feature is None else subject.state.features.get(ask.feature),
+            value=None if ask.feature is None else subject.features.get(ask.feature),
             item=ask.item,
         )
     if isinstance(outcome, Denied):
-        empty = outcome.code == "bucket_empty" and limit is not None
+        empty = outcome.code == "bucket_empty" and drawn.limit is not None
         return Decision(
             allowed=False,
-            code=empty_code(drawn_by(subject, ask)) if empty else outcome.code,
-            consumer=subject.state.consumer,
+            code=empty_code(_named(subject, ask)) if empty else outcome.code,
+            consumer=subject.consumer,
             product=ask.product,
             bucket=None if outcome.bucket is None else ids.show("bkt", outcome.bucket),
             quantity=ask.quantity,
             remaining=outcome.available,
-            limit=limit,
-            resets_at=resets_at,
+            limit=drawn.limit,
+            resets_at=drawn.resets_at,
             feature=ask.feature,
             item=ask.item,
         )
@@ -168,40 +216,39 @@ def refusal_of(outcome: Denied | Refused) -> Refusal:
 
 
 def settled_by_state(
-    subject: Subject, holder: Caller | None, ask: DecideRequest, sources: tuple[Source, ...]
+    subject: Subject, holder: Caller | None, ask: DecideRequest, drawn: Drawn
 ) -> Decision | None:
     """Return the decision that the consumer's state alone gives, before any bucket is looked at.
 
     `holder` is the credential that the consumer shows, None where an operator speaks for it. None
     means that the ledger decides.
     """
-    state = subject.state
-    code = _denied_by(state, holder, ask, sources)
+    code = _denied_by(subject, holder, ask, drawn)
     if code is not None:
-        return no(ask, code, state.consumer)
+        return no(ask, code, subject.consumer)
     if ask.product is not None:
         return None
     return Decision(
         allowed=True,
         code="allowed",
-        consumer=state.consumer,
+        consumer=subject.consumer,
         feature=ask.feature,
-        value=None if ask.feature is None else state.features.get(ask.feature),
+        value=None if ask.feature is None else subject.features.get(ask.feature),
         item=ask.item,
     )
 
 
 def _denied_by(
-    state: SubjectState, holder: Caller | None, ask: DecideRequest, sources: tuple[Source, ...]
+    subject: Subject, holder: Caller | None, ask: DecideRequest, drawn: Drawn
 ) -> str | None:
     """Return the code of the first check that fails, in the order that the design gives."""
-    if state.state != "active":
+    if not subject.active:
         return "consumer_suspended"
-    if ask.product is not None and not sources:
-        return state.closed.get(ask.product, "no_bucket")
-    if ask.feature is not None and not state.features.get(ask.feature):
-        return state.closed.get(ask.feature, "feature_not_in_plan")
-    if ask.item is not None and ask.item not in state.items:
+    if ask.product is not None and not drawn.sources:
+        return subject.state.closed.get(ask.product, "no_bucket")
+    if ask.feature is not None and not subject.features.get(ask.feature):
+        return subject.state.closed.get(ask.feature, "feature_not_in_plan")
+    if ask.item is not None and ask.item not in subject.state.items:
         return "not_entitled"
     if holder is not None and holder.scopes is not None:
         asked = {ask.product, ask.feature, ask.item} - {None}
@@ -222,7 +269,7 @@ def checked_ask(ask: DecideRequest) -> None:
 
 def rates_for(subject: Subject, holder: Caller | None, product: str | None) -> tuple[Rate, ...]:
     """Return the rate limits that count a decision about this product."""
-    found = subject.state.rates if holder is None else subject.state.rates + holder.rates
+    found = subject.rates if holder is None else subject.rates + holder.rates
     for each in found:
         if each.product is not None and each.product != product:
             return tuple(one for one in found if one.product is None or one.product == product)
@@ -260,7 +307,7 @@ def command_of(subject: Subject, ask: DecideRequest, sources: tuple[Source, ...]
             sources=sources,
             amount=quantity,
             at_most=ask.at_most,
-            actor=subject.state.consumer,
+            actor=subject.consumer,
             product=ask.product,
             meta=meta,
         )
@@ -271,7 +318,7 @@ def command_of(subject: Subject, ask: DecideRequest, sources: tuple[Source, ...]
         ttl_us=None if ask.ttl_seconds is None else ask.ttl_seconds * SECOND_US,
         on_expiry=ask.on_expiry,
         over_capture=ask.over_capture,
-        actor=subject.state.consumer,
+        actor=subject.consumer,
         product=ask.product,
         meta=meta,
     )

@@ -18,10 +18,10 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from farebox.access.decisions.model import Rate, SubjectState
-from farebox.access.decisions.rules import source_of
 from farebox.access.decisions.service_subjects import load_subject
 from farebox.access.flows.asks import (
     ConsumerUnknown,
+    Drawn,
     NotAllowed,
     Standing,
     Subject,
@@ -61,7 +61,6 @@ from farebox.ledger.model import (
     Refused,
     Release,
     Request,
-    Source,
 )
 from farebox.storage import Database
 
@@ -76,7 +75,7 @@ class _Step(NamedTuple):
 
     ask: DecideRequest
     subject: Subject
-    sources: tuple[Source, ...]
+    drawn: Drawn
     settled: Decision | None
     request: Request
     queue: Queue
@@ -178,21 +177,21 @@ class Decider:
     ) -> "_Step":
         """Return what the ledger is asked: what is settled is only looked up under its key."""
         caller, holder = shown_by
-        sources = _sources(subject, ask)
-        settled = settled_by_state(subject, holder, ask, sources)
+        drawn = drawn_by(subject, ask)
+        settled = settled_by_state(subject, holder, ask, drawn)
         if settled is None and (wait := self._wait(subject, holder, ask, counted)):
-            settled = limited(ask, subject.state.consumer, wait)
-        commands = _RECALL if settled is not None else (command_of(subject, ask, sources),)
+            settled = limited(ask, subject.consumer, wait)
+        commands = _RECALL if settled is not None else (command_of(subject, ask, drawn.sources),)
         guards = (caller.guard, *subject.guards)
         if holder is not None and holder is not caller:
             # The state may have been loaded anew since the credential was.
             guards = (holder.guard, *guards)
         request = request_of(
-            caller.guard[0], commands, ask, idempotency_key, guards, until=subject.state.until
+            caller.guard[0], commands, ask, idempotency_key, guards, until=subject.until
         )
         reads = settled is not None or ask.mode == "check"
         queue = self._looks if reads else self._lane
-        return _Step(ask, subject, sources, settled, request, queue)
+        return _Step(ask, subject, drawn, settled, request, queue)
 
     def _made(self, shown: str, step: "_Step", outcome: Outcome) -> Decision | None:
         """Return the decision that an outcome gives; None where the state was old."""
@@ -202,7 +201,7 @@ class Decider:
                 return None
             if step.settled is not None and outcome.code == "key_unknown":
                 return self._counted(step.settled)
-        return self._counted(decision_of(step.subject, step.ask, step.sources, outcome))
+        return self._counted(decision_of(step.subject, step.ask, step.drawn, outcome))
 
     def _counted(self, decision: Decision) -> Decision:
         if decision.allowed:
@@ -219,7 +218,7 @@ class Decider:
         One that is admitted is counted, and once only, though its state may have to be loaded
         anew: `counted` are the limits that have counted it.
         """
-        if not subject.state.rates and (holder is None or not holder.rates):
+        if not subject.rates and (holder is None or not holder.rates):
             return 0
         rates: Sequence[Rate] = rates_for(subject, holder, ask.product)
         if counted:
@@ -292,7 +291,7 @@ class Decider:
     def _forget(self, shown: str, subject: Subject, ask: DecideRequest) -> None:
         """Drop what has turned out to be old: the consumer's state and the credentials shown."""
         self.stale += 1
-        self._subjects.pop(subject.state.consumer, None)
+        self._subjects.pop(subject.consumer, None)
         self.callers.forget(shown)
         if ask.credential is not None:
             self.callers.forget(ask.credential)
@@ -354,15 +353,6 @@ class Decider:
                 continue
             raise refusal_of(outcome)
         raise TryAgain
-
-
-def _sources(subject: Subject, ask: DecideRequest) -> tuple[Source, ...]:
-    """Return where this request may draw: all of the consumer's, or the one it names."""
-    if ask.product is None:
-        return ()
-    if ask.group is None and ask.bucket is None:
-        return subject.sources.get(ask.product, ())
-    return tuple(source_of(each) for each in drawn_by(subject, ask))
 
 
 def when_done(work: Coroutine[Any, Any, msgspec.Struct], tell: Tell) -> None:
