@@ -130,8 +130,8 @@ def memory_compare(site: Site) -> None:
     right = loading._fresh_buckets
 
     def wrong(tx: Any, wanted: Any, memory: Memory, books: Books, **options: Any) -> Any:
-        memory.confirmed.update(memory.buckets)
-        return right(tx, wanted, memory, books, **{**options, "trusted": True})
+        memory.buckets = {**memory.before, **memory.buckets}
+        return right(tx, wanted, memory, books, **options)
 
     site.patch.setattr(loading, "_fresh_buckets", wrong)
 

@@ -31,14 +31,16 @@ LOOK_AHEAD_US: Final = 1_000_000
 
 
 class Memory:
-    """Books kept from one batch to the next; trusted only as far as versions and epoch say."""
+    """Books kept from one batch to the next; trusted only as far as versions and epoch say.
+
+    `buckets` were seen in this epoch. Of those `before` it only the version can tell.
+    """
 
     def __init__(self) -> None:
         self.buckets: dict[int, BucketBook] = {}
+        self.before: dict[int, BucketBook] = {}
         self.revisions: dict[str, int] = {}
         self.epoch: object | None = None
-        # Buckets that were seen in this epoch: of others only the version can tell.
-        self.confirmed: set[int] = set()
 
     def forget(self) -> None:
         """Forget everything: what was kept may no longer be true."""
@@ -46,21 +48,26 @@ class Memory:
 
     def keep(self, books: Books, epoch: object | None) -> None:
         """Keep a batch's books after its commit."""
-        if max(len(self.buckets), len(self.revisions)) > MOST_REMEMBERED:
+        if max(len(self.buckets), len(self.before), len(self.revisions)) > MOST_REMEMBERED:
             self.forget()
         for hold in (*books.changed_holds, *books.new_holds):
             for key in (hold.bucket, hold.cap):
                 if hold.state != HOLD_OPEN and key in books.buckets:
                     books.buckets[key].holds.pop(hold.id, None)
-        self.buckets.update(books.buckets)
-        if epoch is not None:
-            self.confirmed.update(books.buckets)
+        (self.before if epoch is None else self.buckets).update(books.buckets)
         self.epoch = epoch
 
-    def drop(self, books: Books) -> None:
-        """Forget books that were worked on in vain."""
-        for key in books.buckets:
+    def doubt(self) -> None:
+        """Say that another epoch has begun, or that there is none."""
+        self.before.update(self.buckets)
+        self.buckets = {}
+        self.revisions.clear()
+
+    def drop(self, keys: Iterable[int]) -> None:
+        """Forget buckets that were worked on in vain."""
+        for key in keys:
             self.buckets.pop(key, None)
+            self.before.pop(key, None)
 
 
 class Needs:
@@ -136,11 +143,9 @@ def load(
 ) -> None:
     """Fill the books with what is needed: from memory where it still holds, else from the rows."""
     epoch = tx.epoch
-    trusted = epoch is not None and epoch == memory.epoch
-    if not trusted:
-        memory.revisions.clear()
-        memory.confirmed.clear()
-    fresh = _fresh_buckets(tx, needs.buckets, memory, books, trusted=trusted, lock=lock)
+    if epoch is None or epoch != memory.epoch:
+        memory.doubt()
+    fresh = _fresh_buckets(tx, needs.buckets, memory, books, lock=lock)
     now = tx.now_us
     until = (
         max([now, until, *(bucket.last_at for bucket in books.buckets.values())]) + LOOK_AHEAD_US
@@ -174,20 +179,19 @@ def _fresh_buckets(
     memory: Memory,
     books: Books,
     *,
-    trusted: bool,
     lock: bool,
 ) -> list[BucketBook]:
     """Take remembered buckets where they still hold, lock and read the others."""
     ask = []
     for key in wanted:
-        kept = memory.buckets.get(key) if trusted and key in memory.confirmed else None
+        kept = memory.buckets.get(key)
         if kept is None:
             ask.append(key)
         else:
             books.buckets[key] = kept
     fresh = []
     for bucket in store.lock_buckets(tx, sorted(ask), lock=lock):
-        kept = memory.buckets.get(bucket.id)
+        kept = memory.before.get(bucket.id)
         if kept is not None and kept.version == bucket.version:
             books.buckets[bucket.id] = kept
         else:

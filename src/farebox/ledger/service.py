@@ -275,17 +275,17 @@ class Ledger:
             except NeedMore as more:
                 needs.buckets.update(more.buckets)
                 far.update((key, far.get(key, 0) + 1) for key in more.buckets)
-                memory.drop(books)
+                memory.drop(books.buckets)
                 continue
             except BaseException as error:
                 error.balances = books.balances()  # type: ignore[attr-defined]
-                memory.drop(books)
+                memory.drop(books.buckets)
                 raise
             if not writes:
                 # What was settled for a look is not in the database: it must not be remembered.
                 books.looked = dict(books.buckets)
+                memory.drop(books.touched)
                 for key in books.touched:
-                    memory.buckets.pop(key, None)
                     books.buckets.pop(key, None)
             return outcomes, books
         raise TryAgain

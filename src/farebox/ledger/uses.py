@@ -223,15 +223,15 @@ def _plain_offer(books: Books, sources: tuple[Source, ...], now: int) -> Offer |
             at = bucket.last_at + 1
         found.append(bucket)
     available = 0
-    rooms = []
-    for source, bucket in zip(sources, found, strict=True):
+    rooms: list[int] = []
+    for bucket in found:
         if bucket.next_event_at <= at or bucket.asset != found[0].asset:
             return None
         room = bucket.credited - bucket.debited - bucket.pending - bucket.floor - bucket.waiting
         room = max(room, 0)
-        rooms.append(room)
-        if not source.spare:
+        if not sources[len(rooms)].spare:
             available += room
+        rooms.append(room)
     return Offer(at, rooms, available, None) if found else None
 
 
@@ -275,17 +275,16 @@ def _use_many(books: Books, command: Use, operation: int, now: int) -> Outcome:
     offered = offer(books, command.sources, now, together=True)
     if not isinstance(offered, Offer):
         return offered
-    total = sum(offered.rooms)
-    available = offered.available
+    at, rooms, available, reason = offered
     amount = command.amount
-    if amount > total:
+    if amount > rooms[0] and amount > (total := sum(rooms)):
         if not command.at_most:
-            return denial(offered.reason, available, command.sources[0].bucket)
+            return denial(reason, available, command.sources[0].bucket)
         amount = total
     drawn: tuple[tuple[int, int, int], ...] = ()
     line = 0
     left = amount
-    for source, room in zip(command.sources, offered.rooms, strict=True):
+    for source, room in zip(command.sources, rooms, strict=True):
         if not left:
             break
         part = min(room, left)
@@ -294,17 +293,15 @@ def _use_many(books: Books, command: Use, operation: int, now: int) -> Outcome:
         left -= part
         if not source.spare:
             available -= part
-        taken = draw(
-            books, books.buckets[source.bucket], part, command, operation, line, offered.at
-        )
+        taken = draw(books, books.buckets[source.bucket], part, command, operation, line, at)
         drawn += taken
         line += len(taken)
         if source.cap is not None:
             cap = books.buckets[source.cap]
-            line += len(draw(books, cap, part, command, operation, line, offered.at, capping=True))
+            line += len(draw(books, cap, part, command, operation, line, at, capping=True))
     return Applied(
         operation=operation,
-        at=offered.at,
+        at=at,
         bucket=drawn[0][0] if drawn else command.sources[0].bucket,
         amount=amount,
         available=available,
