@@ -11,6 +11,7 @@ figures replaces those rows and leaves the others as they were measured.
 
 import argparse
 import shlex
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -65,6 +66,8 @@ def main(arguments: Sequence[str]) -> int:
     earlier = report.load()
     rows: list[Row] = []
     failed = False
+    # Whoever stops the run must not leave its servers and peers behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     with Stage(sizes) as stage:
         where = machine.describe(stage.work)
         for number, figure in enumerate(wanted, 1):
