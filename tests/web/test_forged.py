@@ -12,6 +12,13 @@ HUGE = "9" * 5_000
 NUL = "%00"
 
 
+def choose_english(browser, **sent):
+    """Send the form of languages with the token that the browser was given, and what else."""
+    browser.open("/store/")
+    fields = {"_csrf_token": browser.client.cookies[CSRF_COOKIE], "language": "en"}
+    return browser.client.post("/store/language", data=fields, **sent)
+
+
 @pytest.fixture
 def signed_in(browser, ada):
     browser.sign_in("ada@example.org", PASSWORD)
@@ -100,13 +107,7 @@ def test_an_address_that_browsers_read_as_a_strangers_is_none_of_ours(browser, a
 
 
 def test_a_file_in_place_of_an_address_is_no_address(browser):
-    browser.open("/store/")
-    token = browser.client.cookies[CSRF_COOKIE]
-    answer = browser.client.post(
-        "/store/language",
-        data={"_csrf_token": token, "language": "en"},
-        files={"next": ("a.txt", b"/portal/")},
-    )
+    answer = choose_english(browser, files={"next": ("a.txt", b"/portal/")})
     assert (answer.status_code, answer.headers["location"]) == (303, "/store/")
 
 
@@ -122,13 +123,8 @@ def test_a_forged_form_token_is_refused(browser, field):
 
 
 def test_a_forged_form_cookie_is_refused(browser):
-    browser.open("/store/")
-    token = browser.client.cookies[CSRF_COOKIE]
-    answer = browser.client.post(
-        "/store/language",
-        data={"_csrf_token": token, "language": "en"},
-        headers={"cookie": f"{CSRF_COOKIE}=".encode() + b"\xe9" * 128},
-    )
+    forged = f"{CSRF_COOKIE}=".encode() + b"\xe9" * 128
+    answer = choose_english(browser, headers={"cookie": forged})
     assert answer.status_code == 403
 
 

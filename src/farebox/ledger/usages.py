@@ -148,7 +148,7 @@ def span(
     )
 
 
-def joined(before: Span, then: Span, *, slot_us: int, apart: Container[str] = ()) -> Span:
+def joined(before: Span, then: Span, *, slot_us: int, apart: Container[str]) -> Span:
     """Return two spans, the second of which begins where the first ends, as one.
 
     Uses of one slot are added up, but for those of the products `apart`.

@@ -223,15 +223,15 @@ def _plain_offer(books: Books, sources: tuple[Source, ...], now: int) -> Offer |
             at = bucket.last_at + 1
         found.append(bucket)
     available = 0
-    rooms: list[int] = []
-    for bucket in found:
+    rooms = []
+    for place, bucket in enumerate(found):
         if bucket.next_event_at <= at or bucket.asset != found[0].asset:
             return None
         room = bucket.credited - bucket.debited - bucket.pending - bucket.floor - bucket.waiting
         room = max(room, 0)
-        if not sources[len(rooms)].spare:
-            available += room
         rooms.append(room)
+        if not sources[place].spare:
+            available += room
     return Offer(at, rooms, available, None) if found else None
 
 
@@ -277,7 +277,7 @@ def _use_many(books: Books, command: Use, operation: int, now: int) -> Outcome:
         return offered
     at, rooms, available, reason = offered
     amount = command.amount
-    if amount > rooms[0] and amount > (total := sum(rooms)):
+    if amount > (total := sum(rooms)):
         if not command.at_most:
             return denial(reason, available, command.sources[0].bucket)
         amount = total

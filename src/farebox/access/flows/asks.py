@@ -136,11 +136,11 @@ def _one_for_all(
 
 def _drawn(state: SubjectState, sources: Iterable[ProductSource]) -> Drawn:
     found = tuple(source_of(each) for each in sources)
-    for each in state.allowances:
-        if found and each.bucket == found[0].bucket:
-            resets_at = None if each.resets_at is None else time_of(each.resets_at)
-            return Drawn(found, each.limit, resets_at)
-    return Drawn(found)
+    first = found[0].bucket if found else None
+    quota = next((one for one in state.allowances if one.bucket == first), None)
+    if quota is None:
+        return Drawn(found)
+    return Drawn(found, quota.limit, None if quota.resets_at is None else time_of(quota.resets_at))
 
 
 def drawn_by(subject: Subject, ask: DecideRequest) -> Drawn:
