@@ -1,5 +1,7 @@
 """The books of billing: every entry has two sides, and all balances sum to zero."""
 
+from functools import partial
+
 import pytest
 
 from farebox.billing.books import service as books
@@ -10,7 +12,7 @@ from farebox.billing.pricing.model_money import CurrencyUnknown
 from farebox.ledger.model import Applied, Grant, Source, Use
 from farebox.ledger.service import Ledger, request
 from farebox.ledger.verify import advance_sinks, verify
-from tests.support.services import run
+from tests.support.services import at_once, run
 
 SALE = (Line("cash:sandbox", "revenue", 100), Line("cash:sandbox", "tax:ru", 20))
 ABOUT = About(kind="payment", customer="con_1", order="ord_1")
@@ -49,6 +51,13 @@ def test_the_books_of_each_currency_are_their_own(billing):
 def test_an_entry_of_nothing_is_not_written(billing):
     assert post(billing, Line("cash:sandbox", "revenue", 0)) is None
     assert trial(billing) == {}
+
+
+def test_first_entries_written_at_once_open_each_account_once(billing):
+    run(billing, books.open_currency, "USD")
+    answers = at_once(partial(post, billing, *SALE, key=f"pay_{number}") for number in range(6))
+    assert [one for one in answers if isinstance(one, Exception)] == []
+    assert trial(billing) == {"cash:sandbox": -720, "revenue": 600, "tax:ru": 120}
 
 
 def test_under_a_key_an_entry_is_written_once(billing):

@@ -127,18 +127,15 @@ class Ledger:
 
     def open_sink(self, tx: Tx, asset: Asset, name: str) -> int:
         """Return the id of an asset's sink with this name, making it at first."""
-        found = tx.one(
-            sa.select(store.account.c.id).where(
-                store.account.c.asset == asset.number,
-                store.account.c.kind == AccountKind.SINK.value,
-                store.account.c.name == name,
-            )
-        )
-        if found is not None:
-            return int(found.id)
-        number = self._mint()
-        tx.insert_many(store.account, store.ACCOUNT, [_sink_row(number, asset.number, name)])
-        return number
+        found = _find_sink(tx, asset, name)
+        if found is None:
+            row = _sink_row(self._mint(), asset.number, name)
+            tx.insert_unless_taken(store.account, dict(zip(store.ACCOUNT, row, strict=True)))
+            # Ours, or that of somebody who has made it at the same time.
+            found = _find_sink(tx, asset, name)
+        if found is None:
+            raise TryAgain
+        return found
 
     def open_bucket(
         self, tx: Tx, asset: Asset, *, credit_limit: int = 0, bucket_id: int | None = None
@@ -334,6 +331,17 @@ def _impossible(tx: Tx, balances: Balances) -> list[int]:
 def _find_asset(tx: Tx, code: str) -> Asset | None:
     row = tx.one(sa.select(store.asset).where(store.asset.c.code == code))
     return None if row is None else Asset(number=row.number, code=row.code, scale=row.scale)
+
+
+def _find_sink(tx: Tx, asset: Asset, name: str) -> int | None:
+    row = tx.one(
+        sa.select(store.account.c.id).where(
+            store.account.c.asset == asset.number,
+            store.account.c.kind == AccountKind.SINK.value,
+            store.account.c.name == name,
+        )
+    )
+    return None if row is None else int(row.id)
 
 
 def _sink_row(number: int, asset_number: int, name: str) -> tuple[object, ...]:
