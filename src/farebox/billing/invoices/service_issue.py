@@ -142,12 +142,13 @@ def void(tx: Tx, invoice_id: str, *, actor: Actor = SYSTEM) -> Invoice:
 
 
 def fall_due(tx: Tx, invoice_id: str, *, actor: Actor = SYSTEM) -> Invoice:
-    """Say that an invoice is past due; before its day, and again, it changes nothing.
+    """Say that an invoice is past due: one that is issued, and not before its day.
 
-    Refuses `invoice_unknown`, `invoice_not_issued`, `invoice_transition_refused`.
+    One that was said to be, or that has ended meanwhile, stays as it is. Refuses
+    `invoice_unknown`, `invoice_not_issued`.
     """
     found = issued_of(tx, invoice_id)
-    if found.state == "past_due" or (found.due_at or 0) > tx.now_us:
+    if found.state != "issued" or (found.due_at or 0) > tx.now_us:
         return found
     late = _changed(tx, found, state=after(found.state, "fall_due"))
     _told(tx, late, "past_due", actor)
