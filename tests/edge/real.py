@@ -29,9 +29,11 @@ class Real(NamedTuple):
         family = psutil.Process(self.process.pid).children(recursive=True)
         for one in family:
             one.suspend()
-        yield
-        for one in family:
-            one.resume()
+        try:
+            yield
+        finally:
+            for one in family:
+                one.resume()
 
 
 @contextmanager

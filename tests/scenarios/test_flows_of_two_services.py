@@ -13,8 +13,10 @@ import pytest
 from farebox.billing.payments.gateways.sandbox import SIGNATURE, Sandbox
 from farebox.billing.schedules.service_usage import list_usage
 from farebox.events import store as events
+from farebox.events.service_leases import LONGEST_TTL_US, take_lease
 from farebox.kernel.clock import SystemClock, show_time
 from farebox.platform.service_test_clock import follow_test_clock
+from farebox.wiring.loops import LEASE
 from tests.support.both_sides import API, NODE, Money, open_catalogue, open_shop, show_card
 from tests.support.commands import Farebox, until
 from tests.support.payments import SECRET
@@ -83,10 +85,11 @@ class Pair:
         self.billing.kill()
         self.money.database.run(lambda tx: tx.run(events.lease.delete()))
 
-    def hold_loops(self):
-        """Let billing hear and do nothing about it; nothing is half written by then."""
-        with self.money.database.write():
-            self.billing.hold_loops()
+    def start_without_loops(self):
+        """Start billing while its loops are another's: it hears, and does nothing about it."""
+        another = ("another", LONGEST_TTL_US)
+        assert self.money.database.run(lambda tx: take_lease(tx, LEASE, *another))
+        self.start()
 
     def end(self):
         self.billing.end()
@@ -184,7 +187,8 @@ def test_flows_1_to_4_end_the_same_though_billing_is_killed_in_the_middle_of_eac
 
     # Gone again: the gateway has said that Ada and Bob have paid, and nothing was done about it
     # yet; it has Carol's money, and nobody knows; Dan's card is to be tried again.
-    pair.hold_loops()
+    pair.kill()
+    pair.start_without_loops()
     for one in (ada, bob):
         pair.notify(one)
     pair.kill()

@@ -9,7 +9,7 @@ from typing import Any, Final
 import httpx2
 import psutil  # type: ignore[import-untyped]
 
-from tests.support.commands import Process, answers, line_of, stop, until
+from tests.support.commands import PATIENCE_S, Process, answers, line_of, stop, until
 
 ADMIN: Final = "the-admin-of-the-two-services-0123456789"
 _calls: Final = itertools.count(1)
@@ -41,16 +41,15 @@ class Service:
 
     def kill(self) -> None:
         """End every process of the service at once, as a power cut would."""
-        family = psutil.Process(self.process.pid)
-        for one in (family, *family.children(recursive=True)):
+        first = psutil.Process(self.process.pid)
+        family = first.children(recursive=True)
+        for one in (first, *family):
             os.kill(one.pid, signal.SIGKILL)
         self._client.close()
         self.process.wait()
-
-    def hold_loops(self) -> None:
-        """Stop the loops where they stand. Not for access, whose ledger is born before them."""
-        family = psutil.Process(self.process.pid).children()
-        os.kill(min(one.pid for one in family), signal.SIGSTOP)
+        # Who dies last still listens where the next one is to.
+        _, alive = psutil.wait_procs(family, PATIENCE_S)
+        assert alive == []
 
     def end(self) -> None:
         self._client.close()
