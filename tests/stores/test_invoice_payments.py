@@ -138,18 +138,22 @@ def test_an_invoice_is_past_due_on_its_day_and_not_before(billing, clock):
     assert told(billing).count("invoice.past_due") == 1
 
 
-@pytest.mark.parametrize("state", ["paid", "void", "uncollectible"])
-def test_what_has_ended_beside_the_look_at_what_is_late_does_not_fall_due(billing, clock, state):
+@pytest.mark.parametrize(
+    ("state", "end"),
+    [
+        ("paid", lambda billing, found: paid_in(billing, found, 120)),
+        ("void", lambda billing, found: run(billing, service_issue.void, found.id)),
+        ("uncollectible", lambda billing, found: run(billing, service_issue.write_off, found.id)),
+    ],
+)
+def test_what_has_ended_beside_the_look_at_what_is_late_does_not_fall_due(
+    billing, clock, state, end
+):
     found = issued(billing, a_line(100))
-    end = {
-        "paid": lambda: paid_in(billing, found, 120),
-        "void": partial(run, billing, service_issue.void, found.id),
-        "uncollectible": partial(run, billing, service_issue.write_off, found.id),
-    }
     clock.move(14 * DAY_US)
     with billing.read() as tx:
         assert service.due_invoices(tx, limit=1) == [found.id]
-    end[state]()
+    end(billing, found)
     assert run(billing, service_issue.fall_due, found.id).state == state
     assert "invoice.past_due" not in told(billing)
 
