@@ -89,6 +89,24 @@ def test_the_next_invoice_is_shown(stage, who):
     assert code(who[1].call("GET", f"{PATH}/{one}/next")) == (409, "nothing_to_pay")
 
 
+@pytest.mark.parametrize(
+    ("path", "state"),
+    [("void", "active"), ("credit-notes", "active"), ("write-off", "canceled")],
+)
+def test_who_ends_a_late_invoice_by_hand_decides_on_the_subscription(
+    stage, who, caller, path, state
+):
+    one = stage.subscribe("basic")
+    stage.card("sandbox_decline")
+    stage.live("2027-04-01")
+    assert who[1].get(f"{PATH}/{one}")["state"] == "past_due"
+    late = stage.invoices(one)[-1].id
+    said = {"reason": "a gift"} if path == "credit-notes" else None
+    answer = caller("billing").call("POST", f"/v1/invoices/{late}/{path}", json=said)
+    assert answer.is_success, answer.text
+    assert who[1].get(f"{PATH}/{one}")["state"] == state
+
+
 def test_terms_of_payment_are_set_by_who_bills_and_read_by_operators(caller, who):
     bills = caller("billing")
     wished = {"retry_days": [1, 3], "at_end": "suspend", "grace_days": 5}

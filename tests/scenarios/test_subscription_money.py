@@ -1,5 +1,7 @@
 """Flows 1, 3 and 4 of source 002 between access and billing: each has its own database."""
 
+from functools import partial
+
 import pytest
 
 from farebox.access.catalog.model import Quota
@@ -7,8 +9,10 @@ from farebox.access.flows.aggregate_usage import close_due_periods, snapshot_usa
 from farebox.access.flows.handlers import HANDLERS as OF_ACCESS
 from farebox.access.flows.record_usage import record_usage
 from farebox.access.usage.model import Report
+from farebox.billing.flows.end_invoice import end_invoice
 from farebox.billing.flows.handlers import COPIES, HANDLERS
 from farebox.billing.flows.preview_invoice import preview_next
+from farebox.billing.invoices.service_issue import void
 from farebox.billing.pricing import service_prices
 from farebox.billing.pricing.model_prices import Priced
 from farebox.events.inbox import Inbox
@@ -169,6 +173,18 @@ def test_flow_4_in_the_end_it_is_canceled(both):
     both.live("2027-04-01", "2027-04-03", "2027-04-08", "2027-04-15", "2027-04-22")
     assert both.access.state(one) == "canceled"
     assert both.billing.state(one) == "canceled"
+
+
+def test_who_is_forgiven_an_invoice_has_access_again(both):
+    one = both.subscribe()
+    both.billing.card("sandbox_decline")
+    both.live("2027-04-01")
+    assert both.access.state(one) == "suspended"
+    late = both.billing.invoices(one)[-1].id
+    both.billing.billing.run(lambda tx: end_invoice(tx, late, partial(void, tx, late)))
+    both.talk()
+    assert both.access.state(one) == "active"
+    assert both.access.left() == 10
 
 
 def test_a_grace_that_billing_gives_holds_at_access(both):

@@ -17,7 +17,9 @@ from farebox.billing.invoices.model import (
     PeriodClosed,
     TransitionRefused,
 )
-from farebox.billing.invoices.service_issue import issue_new, void, write_off
+from farebox.billing.invoices.rules import OVER
+from farebox.billing.invoices.service_issue import issue_new, void
+from farebox.billing.invoices.service_notes import credit_note
 from farebox.billing.payments.service import call_off, open_intent, payments_of
 from farebox.billing.pricing.model_prices import Price, PriceUnknown
 from farebox.billing.pricing.rules_proration import prorate, share
@@ -220,19 +222,27 @@ def stop_payments(tx: Tx, invoice: Invoice) -> None:
             call_off(tx, each.id)
 
 
+def void_charges(tx: Tx, invoice: Invoice) -> list[Charge]:
+    """Note the open charges of an invoice as not owed, and return them."""
+    charges = [each for each in charges_of_invoice(tx, invoice.id) if each.state == "open"]
+    for each in charges:
+        write_charge(tx, msgspec.structs.replace(each, state="void"))
+    return charges
+
+
 def take_back(tx: Tx, invoice: Invoice) -> None:
     """Take an invoice back that is not paid, with what it billed.
 
-    Where it cannot be voided any more (its period is closed, a part was paid), what is owed is
-    given up.
+    Where it cannot be voided any more (its period is closed, a part was paid), it is credited in
+    whole, so that whatever paid for it comes back. One that somebody has ended stays as it is.
     """
-    for charge in charges_of_invoice(tx, invoice.id):
-        if charge.state == "open":
-            write_charge(tx, msgspec.structs.replace(charge, state="void"))
+    void_charges(tx, invoice)
+    if invoice.state in OVER:
+        return
     try:
         void(tx, invoice.id)
     except (PeriodClosed, TransitionRefused):
-        write_off(tx, invoice.id)
+        credit_note(tx, invoice.id, reason="not paid", key=f"{invoice.id}:taken_back")
 
 
 # -- what access hears -----------------------------------------------------------------------------

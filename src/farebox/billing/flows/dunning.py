@@ -15,10 +15,12 @@ from farebox.billing.flows.bill_subscription import (
     take_back,
     tell,
     tell_paid,
+    void_charges,
 )
 from farebox.billing.flows.change_plan import change_failed, change_paid, settle_charges
 from farebox.billing.flows.settle_payment import SETTLERS
 from farebox.billing.invoices.model import Invoice
+from farebox.billing.invoices.rules import OVER
 from farebox.billing.invoices.service import read_invoice
 from farebox.billing.invoices.service_issue import fall_due, write_off
 from farebox.billing.payments.model import UNDER_WAY, Payment
@@ -76,15 +78,21 @@ def paid_up(
     tx: Tx, one: Schedule, invoice: Invoice | None, *, payment: str | None = None
 ) -> Schedule:
     """Return a schedule whose invoice is paid, or that owed nothing, and tell access."""
-    charges = [] if invoice is None else settle_charges(tx, invoice)
+    # An invoice of usage renews nothing.
+    renewed = invoice is None or bool(settle_charges(tx, invoice))
+    return _gone_on(tx, one, invoice, renewed=renewed, payment=payment)
+
+
+def _gone_on(
+    tx: Tx, one: Schedule, paid: Invoice | None, *, renewed: bool, payment: str | None = None
+) -> Schedule:
     after = after_payment(one, tx.now_us)
     if one.state == "canceled":
         return after
     if had_no_access(tx, one):
         after = skipped_to(after, tx.now_us)
-    # An invoice of usage renews nothing.
-    renewed = one.state != "pending_payment" and (invoice is None or bool(charges))
-    tell_paid(tx, after, invoice, renewed=renewed, payment=payment)
+    renewed = renewed and one.state != "pending_payment"
+    tell_paid(tx, after, paid, renewed=renewed, payment=payment)
     return after
 
 
@@ -129,8 +137,8 @@ def try_again(tx: Tx, one: Schedule) -> Schedule:
     One whose outcome is not known is waited for. One that waits for the customer counts as failed.
     """
     invoice = _owed(tx, one)
-    if invoice.state == "paid":
-        return paid_up(tx, one, invoice)
+    if invoice.state in OVER:
+        return after_end(tx, one, invoice)
     states = {each.state for each in payments_of(tx, "invoice", invoice.id)}
     if states & _UNDECIDED:
         return msgspec.structs.replace(one, retry_at=tx.now_us + LOOK_AGAIN_US)
@@ -143,8 +151,8 @@ def try_again(tx: Tx, one: Schedule) -> Schedule:
 def call_late(tx: Tx, one: Schedule) -> Schedule:
     """Let an invoice count as not paid that nobody has paid in its time."""
     invoice = _owed(tx, one)
-    if invoice.state == "paid":
-        return paid_up(tx, one, invoice)
+    if invoice.state in OVER:
+        return after_end(tx, one, invoice)
     if _undecided(tx, invoice):
         return msgspec.structs.replace(one, late_at=tx.now_us + LOOK_AGAIN_US)
     return fall_late(tx, one, invoice, reason="overdue")
@@ -157,23 +165,41 @@ def give_up(tx: Tx, one: Schedule) -> Schedule:
     is canceled; where it stays suspended, paying the invoice brings it back.
     """
     invoice = _owed(tx, one)
-    if invoice.state == "paid":
-        return paid_up(tx, one, invoice)
+    if invoice.state in OVER:
+        return after_end(tx, one, invoice)
     if _undecided(tx, invoice):
         return msgspec.structs.replace(one, give_up_at=tx.now_us + LOOK_AGAIN_US)
+    return _given_up(tx, one, invoice)
+
+
+def after_end(tx: Tx, one: Schedule, invoice: Invoice) -> Schedule:
+    """Return a schedule after the end of the invoice that it waits for, whoever ended it.
+
+    Paid, or credited in whole: it goes on. Void is as if it had never been owed, so it goes on as
+    well; only who never paid anything has not subscribed. Given up: it ends by its terms.
+    """
+    if invoice.state == "paid":
+        return paid_up(tx, one, invoice)
+    if invoice.state == "void" and one.state != "pending_payment":
+        stop_payments(tx, invoice)
+        return _gone_on(tx, one, None, renewed=bool(void_charges(tx, invoice)))
+    return one if one.state == "suspended" else _given_up(tx, one, invoice)
+
+
+def _given_up(tx: Tx, one: Schedule, invoice: Invoice) -> Schedule:
     stop_payments(tx, invoice)
     first = one.state == "pending_payment"
     if not first and terms_for(tx, one.plan).at_end == "suspend":
         tell(
             tx, one, "payment.failed", reason="given_up", orderId=invoice.id, invoiceId=invoice.id,
-            amount=invoice.due, currency=invoice.currency,
+            amount=invoice.due + invoice.written_off, currency=invoice.currency,
         )  # fmt: skip
         return msgspec.structs.replace(
             one, state="suspended", give_up_at=None, retry_at=None, late_at=None
         )
     if first:
         take_back(tx, invoice)
-    else:
+    elif invoice.state not in OVER:
         write_off(tx, invoice.id)
     tell(
         tx, one, "subscription.canceled",

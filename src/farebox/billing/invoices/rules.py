@@ -61,6 +61,8 @@ STEPS: Final[dict[tuple[InvoiceState, Step], InvoiceState]] = {
     ("past_due", "write_off"): "uncollectible",
 }
 """The only table of what follows what; the database has its copy in a trigger."""
+OVER: Final[frozenset[InvoiceState]] = frozenset({"paid", "void", "uncollectible"})
+"""Nobody waits for money any more; of one that was given up it is still taken."""
 
 
 class Quoted(Protocol):

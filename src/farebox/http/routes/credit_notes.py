@@ -1,5 +1,6 @@
 """Credit notes. Consumers see their own."""
 
+from functools import partial
 from typing import Annotated
 
 from litestar import get, post
@@ -7,6 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import Meta, field
 
+from farebox.billing.flows.end_invoice import end_invoice
 from farebox.billing.flows.issue_invoices import credit_invoice
 from farebox.billing.invoices.model import MOST_LINES, CreditLine, CreditNoteUnknown, Settling
 from farebox.billing.invoices.service_notes import list_notes, notes_of, read_note
@@ -49,10 +51,14 @@ class NewCreditNote(Body, frozen=True):
 def credit(
     invoice: FromPath[str], data: JSONBody[NewCreditNote], command: NamedDependency[Command]
 ) -> CreditNoteView:
-    """Write a credit note, and ask for the refunds that it says."""
+    """Write a credit note, and ask for the refunds that it says.
+
+    A subscription that waits for the invoice goes on where nothing of it is owed any more.
+    """
 
     def work(tx: Tx) -> CreditNoteView:
-        made = credit_invoice(
+        act = partial(
+            credit_invoice,
             tx,
             invoice,
             tuple(CreditLine(each.line, each.amount) for each in data.lines),
@@ -62,7 +68,7 @@ def credit(
             key=record_id("key"),
             actor=command.actor,
         )
-        return show_note(made)
+        return show_note(end_invoice(tx, invoice, act))
 
     return command.answer(CreditNoteView, work)
 

@@ -1,5 +1,7 @@
 """Invoices: drafting, issuing, what becomes of them. Consumers see their own once issued."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Final
 
 from litestar import delete, get, post
@@ -9,6 +11,7 @@ from msgspec import Meta, field
 
 from farebox.billing.customers.model import CustomerUnknown
 from farebox.billing.customers.service import ensure_by_id, read_customer
+from farebox.billing.flows.end_invoice import end_invoice
 from farebox.billing.flows.issue_invoices import pay_invoice
 from farebox.billing.invoices import service, service_issue
 from farebox.billing.invoices.model import (
@@ -249,10 +252,11 @@ def issue_invoice(invoice: FromPath[str], command: NamedDependency[Command]) -> 
     sync_to_thread=True,
 )  # fmt: skip
 def void_invoice(invoice: FromPath[str], command: NamedDependency[Command]) -> InvoiceView:
-    """Take an unpaid invoice back as if it had never been owed; its number stays taken."""
-    return command.answer(
-        InvoiceView, lambda tx: show_invoice(service_issue.void(tx, invoice, actor=command.actor))
-    )
+    """Take an unpaid invoice back as if it had never been owed; its number stays taken.
+
+    A subscription that waits for it goes on; one that never paid anything is canceled.
+    """
+    return _ended(invoice, command, service_issue.void)
 
 
 @post(
@@ -260,11 +264,19 @@ def void_invoice(invoice: FromPath[str], command: NamedDependency[Command]) -> I
     sync_to_thread=True,
 )  # fmt: skip
 def write_off_invoice(invoice: FromPath[str], command: NamedDependency[Command]) -> InvoiceView:
-    """Give up what is still owed: it is bad debt. A late payment is still taken."""
-    return command.answer(
-        InvoiceView,
-        lambda tx: show_invoice(service_issue.write_off(tx, invoice, actor=command.actor)),
-    )
+    """Give up what is still owed: it is bad debt. A late payment is still taken.
+
+    A subscription that waits for it ends as its terms of payment say.
+    """
+    return _ended(invoice, command, service_issue.write_off)
+
+
+def _ended(invoice: str, command: Command, end: Callable[..., Invoice]) -> InvoiceView:
+    def work(tx: Tx) -> InvoiceView:
+        act = partial(end, tx, invoice, actor=command.actor)
+        return show_invoice(end_invoice(tx, invoice, act))
+
+    return command.answer(InvoiceView, work)
 
 
 @post(
