@@ -67,6 +67,9 @@ def _configure(tx: Tx, key: str) -> None:
     """Let the configured key, and no configured key before it, be the first admin's."""
     if len(key) < SHORTEST_ADMIN_KEY:
         raise SettingsRefused(f"{_CONFIGURED} has at least {SHORTEST_ADMIN_KEY} characters")
+    # Nodes that start at once with the same new key make it one after the other.
+    here = store.operator.c.id == FIRST_ADMIN
+    tx.run(sa.select(store.operator.c.id).where(here).with_for_update())
     known = find_by_key(tx, key)
     if known is not None and known.subject != FIRST_ADMIN:
         raise SettingsRefused(f"{_CONFIGURED} is already somebody else's credential")

@@ -14,11 +14,10 @@ import sqlalchemy as sa
 from farebox.access.consumers import store
 from farebox.access.consumers.model import (
     AccountTaken,
-    ConsumerUnknown,
     LocalAccount,
     SignInRefused,
 )
-from farebox.access.consumers.service import find_consumer
+from farebox.access.consumers.service import lock_consumer
 from farebox.kernel.clock import SECOND_US
 from farebox.kernel.refusals import ValueRefused
 from farebox.platform.model import Actor
@@ -48,8 +47,7 @@ def set_account(tx: Tx, actor: Actor, *, consumer: str, email: str, password: st
     old password is out. Refuses an unknown consumer (`consumer_unknown`) and an address that is
     somebody else's (`account_taken`).
     """
-    if find_consumer(tx, consumer) is None:
-        raise ConsumerUnknown
+    lock_consumer(tx, consumer)
     address = _checked_address(email)
     table = store.local_account
     taken = tx.one(sa.select(table.c.consumer).where(table.c.email == address))

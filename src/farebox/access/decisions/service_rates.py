@@ -11,6 +11,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from farebox.access.catalog.service import read_product
+from farebox.access.consumers.service import lock_consumer
 from farebox.access.decisions import store
 from farebox.access.decisions.model import LONGEST_RATE_SECONDS, MOST_RATES, Rate
 from farebox.kernel.amounts import MAX_AMOUNT
@@ -31,12 +32,15 @@ def set_rates(
     """Replace the rate limits of a consumer or of a key, and return them.
 
     `guarded_by` is the consumer whose decisions they limit: its remembered state grows old.
-    Refuses unknown products (`product_unknown`) and impossible numbers (`value_invalid`).
+    Refuses unknown consumers (`consumer_unknown`) and products (`product_unknown`), and impossible
+    numbers (`value_invalid`).
     """
     for rate in rates:
         _check(tx, rate)
     if len(rates) > MOST_RATES:
         raise ValueRefused(f"there are at most {MOST_RATES} rate limits")
+    # Whoever else sets limits that this consumer feels waits here.
+    lock_consumer(tx, guarded_by)
     before = rates_of(tx, (subject,))
     table = store.own_rate_limit
     tx.run(table.delete().where(table.c.subject == subject))

@@ -47,8 +47,8 @@ def start_purchase(
 
     Refuses what is not on sale (`item_not_on_sale`, `offer_unknown`, `period_refused`), what the
     consumer has (`already_entitled`) or is buying (`purchase_pending`), `sold_out`, a place that
-    is not theirs (`place_unknown`) or has lapsed (`place_ended`), and an id that another purchase
-    has (`purchase_taken`).
+    is not theirs (`place_unknown`) or has lapsed (`place_ended`), and an id, or an order for
+    this very offer, that another purchase has (`purchase_taken`).
     """
     made_id = record_id("pur") if purchase_id is None else purchase_id
     if _ID.fullmatch(made_id) is None:
@@ -81,7 +81,7 @@ def start_purchase(
     )
     event = publish(tx, type="marketplace.purchase.initiated", subject=made.id, data=facts_of(made))
     made = msgspec.structs.replace(made, event=event.id)
-    if not tx.insert_once(store.purchase, store.purchase_row(made), key=("id",)):
+    if not tx.insert_unless_taken(store.purchase, store.purchase_row(made)):
         raise PurchaseTaken
     return made
 

@@ -123,7 +123,9 @@ def _insert(tx: Tx, series: Series) -> None:
         "digits": series.digits,
         "created_at": tx.now_us,
     }
-    tx.insert_once(store.series, row, key=("series",))
+    if not tx.insert_unless_taken(store.series, row):
+        # Somebody has made it, or another of this prefix, meanwhile: look again.
+        raise TryAgain
 
 
 def next_number(tx: Tx, series: Series, at: int) -> tuple[int, int, str]:

@@ -105,7 +105,9 @@ def open_order(
     check_shown(terms.shown_total, totals.total, guaranteed=guaranteed)
     made = _order(tx, customer, currency, totals, terms, cart=cart, order_id=order_id)
     row = store.row_of(made, store.order, key=key, fingerprint=fingerprint)
-    if not tx.insert_once(store.order, row, key=("customer", "key")):
+    if not tx.insert_unless_taken(store.order, row):
+        if order_of_key(tx, customer, key) is None:
+            raise OrderTaken
         # Somebody has used the key since we looked: look again.
         raise TryAgain
     for number, (name, bought) in enumerate(names.items()):

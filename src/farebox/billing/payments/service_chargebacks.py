@@ -27,6 +27,7 @@ from farebox.billing.wallets.model import Paid
 from farebox.billing.wallets.service import balance_of, fill, find_wallet, lock_wallet, take
 from farebox.events.service import publish
 from farebox.kernel.ids import record_id
+from farebox.kernel.refusals import TryAgain
 from farebox.platform.model import Page
 from farebox.platform.rules import checked_limit, page_of
 from farebox.storage import Tx
@@ -86,7 +87,9 @@ def _opened(tx: Tx, paid: Payment, said: Disputed) -> Chargeback:
         provider_reference=said.reference, amount=amount, currency=paid.currency, state="opened",
         reason=said.reason, recovered=0, opened_at=tx.now_us, changed_at=tx.now_us,
     )  # fmt: skip
-    tx.run(store.chargeback.insert(), msgspec.structs.asdict(made))
+    if not tx.insert_unless_taken(store.chargeback, msgspec.structs.asdict(made)):
+        # The same dispute was said of another payment meanwhile: look again.
+        raise TryAgain
     cash = f"{CASH}:{paid.gateway}"
     lines = [Line(CHARGEBACKS, cash, amount)]
     if said.fee > 0:

@@ -140,7 +140,11 @@ def make_standard(tx: Tx, actor: Actor, method: str) -> Method:
     if before.standard:
         return before
     _let_go(tx, before.customer)
-    tx.run(store.method.update().where(store.method.c.id == method).values(standard=1))
+    try:
+        tx.run(store.method.update().where(store.method.c.id == method).values(standard=1))
+    except sa.exc.IntegrityError as error:
+        # Somebody else has made another one the standard meanwhile.
+        raise TryAgain from error
     record(tx, actor, "payment_method.made_standard", method)
     return read_method(tx, method)
 
