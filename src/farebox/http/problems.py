@@ -124,6 +124,7 @@ STATUS: Final[Mapping[str, int]] = {
     "series_taken": 409,
     "einvoice_unfit": 409,
     "pdf_missing": 409,
+    "pdf_unfit": 409,
     "einvoice_missing": 409,
     "bucket_differs": 409,
     "cart_empty": 409,

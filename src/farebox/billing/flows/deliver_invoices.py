@@ -54,8 +54,8 @@ def file_of(
 ) -> DocumentFile:
     """Return a document's file, made at first need; `language` None is the document's own.
 
-    Refuses `invoice_not_issued`, `pdf_missing`, `einvoice_missing`, `einvoice_unfit`, and
-    (`value_invalid`) a language that documents are not written in.
+    Refuses `invoice_not_issued`, `pdf_missing`, `pdf_unfit`, `einvoice_missing`, `einvoice_unfit`,
+    and (`value_invalid`) a language that documents are not written in.
     """
     if found.issued_at is None:
         raise InvoiceNotIssued
@@ -81,15 +81,20 @@ class Deliveries:
         self._database = database
 
     def step(self) -> int:
-        """Hand over what is due, up to 20 documents; returns how many were dealt with."""
+        """Hand over what is due, up to 20 documents; returns how many were dealt with.
+
+        One that fails, for whatever reason, is tried again later and keeps no other waiting.
+        """
         with self._database.read() as tx:
             due = due_deliveries(tx, limit=AT_ONCE)
         for one in due:
             try:
                 self._hand_over(one)
-            except Refusal as refusal:
-                reason = refusal.code
-                _log.warning("document not delivered", document=one.document, reason=reason)
+            except Exception as error:  # noqa: BLE001 - written down, where it is seen
+                reason = error.code if isinstance(error, Refusal) else type(error).__name__
+                known = isinstance(error, Refusal)
+                said = {"document": one.document, "reason": reason, "exc_info": not known}
+                _log.warning("document not delivered", **said)
                 self._database.run(partial(put_off, due=one, error=reason))
         return len(due)
 

@@ -378,6 +378,12 @@ class PdfMissing(Refusal):
     code = "pdf_missing"
 
 
+class PdfUnfit(Refusal):
+    """No font here has a letter of the document: install one on the host that has."""
+
+    code = "pdf_unfit"
+
+
 class EinvoiceMissing(Refusal):
     """Electronic invoices need the extra `einvoice` of Farebox."""
 

@@ -54,6 +54,12 @@ def number_of(series: Series, year: int, sequence: int) -> str:
     return "-".join([*parts, f"{sequence:0{series.digits}}"])
 
 
+def may_meet(one: str, other: str) -> bool:
+    """Tell whether two prefixes can give one number: `INV-2027` gives what `INV` does in 2027."""
+    short, long = sorted((one, other), key=len)
+    return one == other or (long.startswith(f"{short}-") and long[len(short) + 1 :].isdigit())
+
+
 def year_of(series: Series, at: int) -> int:
     """Return the year in which a series counts at an instant; 0 for one that goes on."""
     return datetime.fromtimestamp(at // SECOND_US, UTC).year if series.yearly else 0

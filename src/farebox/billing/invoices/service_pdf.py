@@ -7,32 +7,44 @@ from typing import Any, Final
 
 import msgspec
 
-from farebox.billing.invoices.model import CreditNote, Invoice, PdfMissing
+from farebox.billing.invoices.model import CreditNote, Invoice, PdfMissing, PdfUnfit
 from farebox.billing.invoices.rules_documents import shown_invoice, shown_note
 from farebox.billing.invoices.rules_receipts import Receipt, shown_receipt
 from farebox.billing.pricing.service_currency import scale_of
 
 _TEMPLATES: Final = resources.files("farebox.billing.invoices") / "templates"
 STANDARD: Final = "a-3b"
+_LONGEST_REASON: Final = 500
 
 
 def invoice_pdf(found: Invoice, language: str) -> bytes:
-    """Return the PDF of an issued invoice; refuses (`pdf_missing`) without the extra."""
+    """Return the PDF of an issued invoice; refuses `pdf_missing` and `pdf_unfit`."""
     return _rendered(shown_invoice(found, language, places=scale_of(found.currency)))
 
 
 def note_pdf(note: CreditNote, found: Invoice, language: str) -> bytes:
-    """Return the PDF of a credit note; refuses (`pdf_missing`) without the extra."""
+    """Return the PDF of a credit note; refuses `pdf_missing` and `pdf_unfit`."""
     return _rendered(shown_note(note, found, language, places=scale_of(note.currency)))
 
 
 def receipt_pdf(found: Receipt, language: str) -> bytes:
-    """Return the PDF of an order's receipt; refuses (`pdf_missing`) without the extra."""
+    """Return the PDF of an order's receipt; refuses `pdf_missing` and `pdf_unfit`."""
     return _rendered(shown_receipt(found, language))
 
 
 def _rendered(shown: dict[str, Any]) -> bytes:
-    typst, fonts = _typst()
+    typst, own = _typst()
+    try:
+        return _compiled(typst, own, shown)
+    except typst.TypstError:
+        # Letters that our fonts do not have; what a host has installed changes no other document.
+        try:
+            return _compiled(typst, _fonts_of_host(), shown)
+        except typst.TypstError as error:
+            raise PdfUnfit(str(error)[:_LONGEST_REASON]) from error
+
+
+def _compiled(typst: Any, fonts: Any, shown: dict[str, Any]) -> bytes:  # noqa: ANN401 - a module
     year, month, day = shown["date"]
     pdf: bytes = typst.compile(
         (_TEMPLATES / "document.typ").read_bytes(),
@@ -46,10 +58,17 @@ def _rendered(shown: dict[str, Any]) -> bytes:
 
 @lru_cache(maxsize=1)
 def _typst() -> tuple[Any, Any]:
-    """Return Typst with the fonts that ship: what a host has installed changes no document."""
+    """Return Typst with the fonts that ship."""
     try:
         typst = import_module("typst")
     except ImportError as error:
         raise PdfMissing from error
     # Read once: that costs more than a page does.
     return typst, typst.Fonts(include_system_fonts=False, font_paths=[str(_TEMPLATES / "fonts")])
+
+
+@lru_cache(maxsize=1)
+def _fonts_of_host() -> Any:  # noqa: ANN401 - see above
+    """Return the fonts that ship and those that the host has."""
+    typst, _ = _typst()
+    return typst.Fonts(include_system_fonts=True, font_paths=[str(_TEMPLATES / "fonts")])

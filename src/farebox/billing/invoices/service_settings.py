@@ -16,6 +16,7 @@ from farebox.billing.invoices.model import (
 from farebox.billing.invoices.rules_settings import (
     checked_seller,
     checked_series,
+    may_meet,
     number_of,
     year_of,
 )
@@ -89,18 +90,19 @@ def find_series(tx: Tx, code: str) -> Series:
 def set_series(tx: Tx, actor: Actor, series: Series) -> Series:
     """Make a series, or say anew how one is numbered that has no document yet.
 
-    Refuses (`series_taken`) a prefix of another series and a series in use, and `value_invalid`.
+    Refuses (`series_taken`) a prefix whose numbers another series may give as well and a series in
+    use, and `value_invalid`.
     """
     checked_series(series)
-    here = store.series.c.series == series.series
-    row = tx.one(sa.select(store.series).where(here).with_for_update())
-    before = None if row is None else store.series_of(row)
+    for code in _OURS:
+        find_series(tx, code)
+    # Ours are always there: whoever else sets a series waits at them.
+    every = tx.run(sa.select(store.series).order_by(store.series.c.series).with_for_update())
+    known = {each.series: each for each in map(store.series_of, every)}
+    before = known.pop(series.series, None)
     if before == series:
         return series
-    prefix = store.series.c.prefix == series.prefix
-    others = tx.one(sa.select(store.series.c.series).where(prefix, ~here))
-    ours = {each.prefix for code, each in _OURS.items() if code != series.series}
-    if others is not None or series.prefix in ours:
+    if any(may_meet(series.prefix, each.prefix) for each in known.values()):
         raise SeriesTaken
     if before is None:
         _insert(tx, series)
@@ -109,6 +111,7 @@ def set_series(tx: Tx, actor: Actor, series: Series) -> Series:
         if tx.one(used) is not None:
             raise SeriesTaken("documents of this series are numbered already")
         changed = {"kind": series.kind, "prefix": series.prefix, "yearly": int(series.yearly)}
+        here = store.series.c.series == series.series
         tx.run(store.series.update().where(here).values(**changed, digits=series.digits))
     record(tx, actor, "series.changed", f"series:{series.series}", before=before, after=series)
     return series

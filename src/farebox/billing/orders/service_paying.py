@@ -18,6 +18,7 @@ from farebox.billing.orders.rules import OPEN, commission_of
 from farebox.billing.orders.service import keep_order, lines_of, orders_waiting, step_order
 from farebox.billing.orders.service_carts import convert_cart, read_cart
 from farebox.billing.orders.service_times import minutes_for
+from farebox.billing.payments.model import MethodUnknown
 from farebox.billing.payments.service import open_intent
 from farebox.billing.pricing.service_coupons import free_discounts
 from farebox.billing.wallets import service as wallets
@@ -78,17 +79,21 @@ def orders_to_pay(tx: Tx, limit: int) -> list[str]:
 def _by_gateway(tx: Tx, order: Order) -> Order:
     if order.payment is not None:
         return order
-    payment = open_intent(
-        tx,
-        customer=order.customer,
-        amount=order.total,
-        currency=order.currency,
-        purpose="order",
-        reference=order.id,
-        method=order.method,
-        gateway=order.gateway,
-        key=f"{order.id}:paid",
-    )
+    try:
+        payment = open_intent(
+            tx,
+            customer=order.customer,
+            amount=order.total,
+            currency=order.currency,
+            purpose="order",
+            reference=order.id,
+            method=order.method,
+            gateway=order.gateway,
+            key=f"{order.id}:paid",
+        )
+    except MethodUnknown as refused:
+        # The card was there when the order was made, and was removed since.
+        return end_order(tx, order, "payment_failed", refused.code)
     waits_us = minutes_for(tx, payment.gateway) * MINUTE_US
     due_at = max(order.due_at or 0, tx.now_us + waits_us)
     return keep_order(tx, order, payment=payment.id, due_at=due_at)

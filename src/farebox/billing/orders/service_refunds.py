@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 import sqlalchemy as sa
 
-from farebox.billing.books.model import REFUNDS, REVENUE, SUSPENSE, About, Line
+from farebox.billing.books.model import CHARGEBACKS, REFUNDS, REVENUE, SUSPENSE, About, Line
 from farebox.billing.books.service import post
 from farebox.billing.orders import store
 from farebox.billing.orders.model import Charge, Order, OrderLine, OrderStateRefused
@@ -37,6 +37,7 @@ from farebox.billing.orders.service import (
 )
 from farebox.billing.orders.service_paying import about_line, charges_of, split_of
 from farebox.billing.orders.service_policies import read_policy
+from farebox.billing.payments.service import find_payment
 from farebox.billing.payments.service_refunds import request_refund
 from farebox.billing.wallets.service import give_back
 from farebox.events.service import publish
@@ -276,7 +277,24 @@ def _return_money(tx: Tx, order: Order, charges: Mapping[str, Charge], refund: R
         if operation is not None:
             give_back(tx, operation, amount, about=about, key=f"{refund.id}:{operation}")
         elif payment is not None:
-            request_refund(tx, payment, amount, key=f"{refund.id}:{payment}")
+            _through_gateway(tx, payment, amount, order, refund)
+
+
+def _through_gateway(tx: Tx, payment: str, amount: int, order: Order, refund: Refund) -> None:
+    """Send back through its gateway what no bank has taken back; that part is at our cost already.
+
+    Refuses (`refund_exceeds_payment`) what else is not left of the payment.
+    """
+    paid = find_payment(tx, payment)
+    assert paid is not None
+    missing = max(amount - paid.refundable, 0)
+    disputed = min(missing, paid.charged_back)
+    if amount > disputed:
+        request_refund(tx, payment, amount - disputed, key=f"{refund.id}:{payment}")
+    if disputed:
+        about = About(kind="refund", customer=order.customer, order=order.id, refund=refund.id)
+        returned = [Line(SUSPENSE, CHARGEBACKS, disputed)]
+        post(tx, order.currency, returned, about, key=f"{refund.id}:{payment}:charged_back")
 
 
 def _tell(tx: Tx, refund: Refund, lines: Sequence[OrderLine]) -> None:
