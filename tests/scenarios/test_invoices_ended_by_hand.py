@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from farebox.billing.flows.end_invoice import end_invoice
-from farebox.billing.flows.issue_invoices import credit_invoice
+from farebox.billing.flows.issue_invoices import credit_invoice, pay_invoice
 from farebox.billing.invoices import service_issue
 from farebox.billing.invoices.service_settings import close_period
+from farebox.billing.schedules.service_usage import list_usage
+from tests.support.invoicing import a_line, issued
 from tests.support.prices import per_unit
 from tests.support.renewals import Renewals
 from tests.support.services import ADA, run
@@ -189,6 +191,41 @@ def test_an_invoice_of_use_that_is_voided_renews_nothing(stage):
     assert stage.state(one) == "active"
     assert stage.said(one).count("subscription.renewed") == renewals
     assert stage.said(one)[-1] == "payment.succeeded"
+
+
+@pytest.mark.parametrize("way", BY_HAND)
+@pytest.mark.parametrize(("outcome", "state"), [("succeeded", "succeeded"), ("declined", "failed")])
+def test_what_a_gateway_says_of_it_later_is_recorded(stage, way, outcome, state):
+    one = upgraded(stage)
+    waiting = stage.payments(one)[-1]
+    end_last(stage, one, way)
+    stage.till.tell(id="evt_1", payment=waiting.id, outcome=outcome)
+    assert stage.till.read(waiting).state == state
+    assert sum(stage.trial_balance().values()) == 0
+
+
+@pytest.mark.parametrize("way", FORGIVEN)
+def test_a_payment_that_waits_for_the_customer_is_called_off(stage, way):
+    made = issued(stage.billing, a_line(1_000))
+    paying = run(stage.billing, pay_invoice, made.id, key="k", gateway="manual")
+    stage.billing.run(lambda tx: end_invoice(tx, made.id, partial(BY_HAND[way], tx, made.id)))
+    stage.work()
+    assert stage.till.read(paying).state == "failed"
+
+
+def test_usage_that_waited_for_a_voided_invoice_is_billed(stage):
+    stage.meter("films", per_unit("0.50"))
+    stage.card()
+    one = stage.subscribe()
+    stage.forget_cards()
+    stage.live("2027-03-01")
+    stage.used("films", 4, period="2027-03")
+    stage.live("2027-04-01")
+    stage.card()
+    end_last(stage, one, "void")
+    stage.live("2027-04-01T02:00", "2027-04-02")
+    [total] = run(stage.billing, list_usage, customer=stage.who).items
+    assert total.state == "billed"
 
 
 @pytest.mark.parametrize("way", BY_HAND)

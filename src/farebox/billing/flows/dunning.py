@@ -181,7 +181,6 @@ def after_end(tx: Tx, one: Schedule, invoice: Invoice) -> Schedule:
     if invoice.state == "paid":
         return paid_up(tx, one, invoice)
     if invoice.state == "void" and one.state != "pending_payment":
-        stop_payments(tx, invoice)
         return _gone_on(tx, one, None, renewed=bool(void_charges(tx, invoice)))
     return one if one.state == "suspended" else _given_up(tx, one, invoice)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from farebox.billing.flows.bill_subscription import stop_payments
 from farebox.billing.flows.change_plan import change_failed, change_paid
 from farebox.billing.flows.dunning import after_end
 from farebox.billing.invoices.model import Invoice
@@ -18,16 +19,20 @@ T = TypeVar("T")
 def end_invoice(tx: Tx, invoice_id: str, act: Callable[[], T]) -> T:
     """Do what may end an invoice, and let the subscription that waits for it follow at once.
 
-    See `after_end` for what becomes of the subscription. A change of plan that waits for the
-    invoice is taken back with one that is void, and holds otherwise: nothing is owed of it any
-    more. Refuses what `act` refuses.
+    A payment that waits for the customer is called off where nothing is owed any more; what was
+    given up may still be paid. See `after_end` for what becomes of the subscription. A change of
+    plan that waits for the invoice is taken back with one that is void, and holds otherwise:
+    nothing is owed of it any more. Refuses what `act` refuses.
     """
     # The lock of a subscription comes before that of its invoice, as where its steps fall due.
     subscription = schedule_of_invoice(tx, invoice_id)
     before = None if subscription is None else lock_schedule(tx, subscription)
     done = act()
+    invoice = read_invoice(tx, invoice_id)
+    if invoice.state in {"paid", "void"}:
+        stop_payments(tx, invoice)
     if before is not None:
-        write_schedule(tx, before, _followed(tx, before, read_invoice(tx, invoice_id)))
+        write_schedule(tx, before, _followed(tx, before, invoice))
     return done
 
 
