@@ -101,6 +101,13 @@ def test_the_same_key_credits_once(billing):
     assert run(billing, notes_of, found.id) == [first]
 
 
+def test_the_same_key_at_once_is_one_note(billing):
+    found = paid(billing, a_line(10_000))
+    answers = at_once([partial(note, billing, found) for _ in range(4)])
+    assert {getattr(one, "id", one) for one in answers} == {run(billing, notes_of, found.id)[0].id}
+    assert len(run(billing, notes_of, found.id)) == 1
+
+
 def test_two_notes_at_once_credit_no_more_than_there_is(billing):
     found = issued(billing, a_line(10_000))
     taking = [partial(note, billing, found, (1, 6_000), key=each) for each in ("a", "b")]

@@ -76,13 +76,14 @@ def credit_note(
     `credit_exceeds_invoice`, `period_closed`, `value_invalid`, `invoice_key_reused`.
     """
     asked = _digest([invoice_id, list(lines), amount, reason, settling])
+    # Whoever writes the same note at once waits here, and finds it then.
+    found = issued_of(tx, invoice_id)
     known = tx.one(sa.select(store.note).where(store.note.c.key == key))
     if known is not None:
         if known.asked != asked:
             raise InvoiceKeyReused
         return read_note(tx, known.id)
     checked_reason(reason)
-    found = issued_of(tx, invoice_id)
     if found.state not in _CREDITABLE:
         raise TransitionRefused(f"nothing of an invoice that is {found.state} is credited")
     check_open(tx, tx.now_us)
