@@ -2,7 +2,8 @@
 
 from tests.support.proof import drawn, faults
 
-USES = 300
+# Enough that both are at work at once, also on a host that lets one of them begin late.
+USES = 1_500
 
 
 def test_two_workers_on_one_sqlite_file_take_turns(nursery, sqlite_engine, sqlite_scene):
