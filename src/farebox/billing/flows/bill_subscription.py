@@ -80,6 +80,8 @@ def with_price(tx: Tx, one: Schedule, price: Price, *, plan: str, version: int) 
         price_version=used.version,
         currency=used.currency,
         advance=used.timing == "advance",
+        pending_price=None,
+        pending_price_version=None,
     )
 
 
@@ -145,13 +147,17 @@ def line_of_stretch(
     return msgspec.structs.replace(line, description=f"{line.description} ({found.promotion.name})")
 
 
-def bill_stretch(tx: Tx, one: Schedule, period: Period, start: int, end: int) -> Invoice | None:
+def bill_stretch(
+    tx: Tx, one: Schedule, period: Period, start: int, end: int, *, most: int | None = None
+) -> Invoice | None:
     """Issue the invoice of a stretch of a period; None where it costs nothing.
 
-    A part of a period costs its share of the price, rounded once.
+    A part of a period costs its share of the price, rounded once, and never more than `most`.
     """
     line = line_of_stretch(tx, one, period, start, end)
-    if line is None:
+    if line is not None and most is not None:
+        line = msgspec.structs.replace(line, amount=min(line.amount, most))
+    if line is None or not line.amount:
         return None
     made = issue_of_plan(tx, one, [line], period=(start, end))
     sold = made.lines[0]

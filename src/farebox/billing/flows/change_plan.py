@@ -25,7 +25,7 @@ from farebox.billing.flows.bill_subscription import (
 from farebox.billing.flows.issue_invoices import credit_invoice
 from farebox.billing.invoices.model import CreditLine, CreditNote, Invoice
 from farebox.billing.invoices.service import read_invoice
-from farebox.billing.invoices.service_notes import creditable
+from farebox.billing.invoices.service_notes import creditable, find_note
 from farebox.billing.pricing.model_prices import Price
 from farebox.billing.pricing.rules_proration import capped_credit, prorate, share
 from farebox.billing.schedules.model import Charge, Proration, Schedule
@@ -141,7 +141,8 @@ def bill_used(tx: Tx, one: Schedule, until: int) -> Invoice | None:
 def unbilled_since(tx: Tx, one: Schedule) -> int:
     """Return since when use in arrears is not billed: the period's start, or a change within it."""
     period = period_of(one, one.next_index)
-    billed = [each.ends_at for each in charges_of(tx, one.subscription) if each.state != "void"]
+    # What was voided by hand counts as billed: who was forgiven is not asked again.
+    billed = [each.ends_at for each in charges_of(tx, one.subscription)]
     return max([period.start_us, *(end for end in billed if end <= period.end_us)])
 
 
@@ -165,6 +166,8 @@ def change_paid(tx: Tx, one: Schedule, invoice: Invoice) -> Schedule:
         price_version=charge.price_version,
         plan=charge.plan,
         plan_version=charge.plan_version,
+        pending_price=None,
+        pending_price_version=None,
         last_paid_at=tx.now_us,
     )
     return confirmed(tx, changed)
@@ -180,7 +183,9 @@ def change_failed(tx: Tx, one: Schedule, reason: str) -> Schedule:
     back = without_change(one)
     decline(tx, back, "plan", reason)
     period = Period(0, charge.period_starts_at, charge.period_ends_at)
-    again = bill_stretch(tx, back, period, charge.starts_at, charge.ends_at)
+    # What was given back for the change is billed again, and no more: who was forgiven stays so.
+    given = _given_back(tx, one.subscription, charge.starts_at)
+    again = bill_stretch(tx, back, period, charge.starts_at, charge.ends_at, most=given)
     if again is None:
         return back
     if again.state == "paid":
@@ -189,14 +194,19 @@ def change_failed(tx: Tx, one: Schedule, reason: str) -> Schedule:
     return wait_for(tx, back, again)
 
 
+def _given_back(tx: Tx, subscription: str, at: int) -> int:
+    """Return what was given back of the charges that ended at an instant."""
+    keys = [f"{each.id}:given_back" for each in charges_of(tx, subscription) if each.cut_at == at]
+    notes = [note for key in keys if (note := find_note(tx, key)) is not None]
+    return sum(line.amount for note in notes for line in note.lines)
+
+
 def without_change(one: Schedule) -> Schedule:
-    """Return a schedule without a plan that is wished for, or a price that is planned."""
+    """Return a schedule without a plan that is wished for; a price that is planned stays."""
     return msgspec.structs.replace(
         one,
         pending_plan=None,
         pending_version=None,
-        pending_price=None,
-        pending_price_version=None,
         change_invoice=None,
     )
 

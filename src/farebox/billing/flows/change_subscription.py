@@ -37,6 +37,7 @@ from farebox.billing.schedules.model import Schedule, ScheduleChangeRefused
 from farebox.billing.schedules.rules import (
     anchored,
     billed_until,
+    owes_next,
     period_end,
     period_of,
     with_period_billed,
@@ -195,8 +196,8 @@ def change_plan(tx: Tx, one: Schedule, plan: str | None, at: When) -> Changed:
     if known is None or plan is None:
         return _declined(tx, one, "plan_unknown")
     if (plan, known.version) == (one.plan, one.plan_version) and one.change_invoice is None:
-        return Changed(schedule=_kept(tx, one))
-    if one.change_invoice is not None or one.invoice is not None:
+        return Changed(schedule=confirmed(tx, one))
+    if one.change_invoice is not None or one.invoice is not None or owes_next(one, tx.now_us):
         return _declined(tx, one, "payment_under_way")
     if one.state not in {"trialing", "active"} or one.price is None:
         return _declined(tx, one, one.state)
@@ -220,17 +221,6 @@ def change_plan(tx: Tx, one: Schedule, plan: str | None, at: When) -> Changed:
         # A period is paid before it or after it, not both.
         return _declined(tx, one, "timing_differs")
     return change_now(tx, one, price, plan=plan, version=known.version)
-
-
-def _kept(tx: Tx, one: Schedule) -> Schedule:
-    """Return a schedule that keeps its plan, and a new price of it where one is planned."""
-    kept = confirmed(tx, one)
-    if one.pending_price is None:
-        return kept
-    # Whoever sells has planned it: it is not the customer's to take back.
-    return msgspec.structs.replace(
-        kept, pending_price=one.pending_price, pending_price_version=one.pending_price_version
-    )
 
 
 def _declined(tx: Tx, one: Schedule, reason: str) -> Changed:

@@ -176,13 +176,14 @@ def after_end(tx: Tx, one: Schedule, invoice: Invoice) -> Schedule:
     """Return a schedule after the end of the invoice that it waits for, whoever ended it.
 
     Paid, or credited in whole: it goes on. Void is as if it had never been owed, so it goes on as
-    well; only who never paid anything has not subscribed. Given up: it ends by its terms.
+    well; only who never paid anything has not subscribed. Given up: it ends by its terms, unless
+    it has ended already.
     """
     if invoice.state == "paid":
         return paid_up(tx, one, invoice)
     if invoice.state == "void" and one.state != "pending_payment":
         return _gone_on(tx, one, None, renewed=bool(void_charges(tx, invoice)))
-    return one if one.state == "suspended" else _given_up(tx, one, invoice)
+    return one if one.state in {"suspended", "canceled"} else _given_up(tx, one, invoice)
 
 
 def _given_up(tx: Tx, one: Schedule, invoice: Invoice) -> Schedule:
@@ -196,6 +197,8 @@ def _given_up(tx: Tx, one: Schedule, invoice: Invoice) -> Schedule:
         return msgspec.structs.replace(
             one, state="suspended", give_up_at=None, retry_at=None, late_at=None
         )
+    if one.change_invoice is not None:
+        one = change_failed(tx, one, "not_paid")
     if first:
         take_back(tx, invoice)
     elif invoice.state not in OVER:

@@ -19,7 +19,7 @@ from farebox.billing.pricing.model_prices import Price, PriceArchived
 from farebox.billing.pricing.service_prices import find_price, use_price
 from farebox.billing.pricing.service_quotes import line_of
 from farebox.billing.schedules.model import Schedule
-from farebox.billing.schedules.rules import period_end
+from farebox.billing.schedules.rules import owes_next, period_end
 from farebox.billing.schedules.service import lock_on_price, write_schedule
 from farebox.platform.model import Actor
 from farebox.platform.rules import checked_limit
@@ -107,7 +107,7 @@ def _moved(tx: Tx, one: Schedule, price: Price, at: When, fees: dict[int, int]) 
         fee_before=fees[before],
         fee_after=fees[price.version],
         effective_at=tx.now_us if at == "now" else ends_at,
-        reason=_why_not(one, price, at),
+        reason=_why_not(one, price, at, tx.now_us),
     )
     if move.reason is not None:
         return move
@@ -133,11 +133,12 @@ def _fee_of(price: Price) -> int:
     return line_of(price, name="1").amount
 
 
-def _why_not(one: Schedule, price: Price, at: When) -> Reason | None:
+def _why_not(one: Schedule, price: Price, at: When, now: int) -> Reason | None:
     """Return why a subscription stays on its price, or None."""
     if one.state not in (_AT_ONCE if at == "now" else _PLANNED):
         return "state"
-    if one.change_invoice is not None or (at == "now" and one.invoice is not None):
+    waits = one.invoice is not None or owes_next(one, now)
+    if one.change_invoice is not None or (at == "now" and waits):
         return "payment_under_way"
     if one.pending_plan is not None:
         return "plan_planned"

@@ -141,7 +141,7 @@ def bill_usage(tx: Tx, customer: str, sold: Sold) -> Invoice | None:
         return None
     # What was billed is read when nobody else bills it any more.
     known = known_of(tx, customer, due, schedules)
-    parts = rated(tx, totals, known, sold)
+    parts = _of_one_currency(rated(tx, totals, known, sold))
     billed = [each for part in parts for each in part.totals if each.state == "waiting"]
     mark(tx, billed, "billed")
     lines = [part.line for part in parts if part.line is not None]
@@ -181,6 +181,11 @@ def rated(tx: Tx, totals: Sequence[UsageTotal], known: Known, sold: Sold) -> lis
     return parts
 
 
+def _of_one_currency(parts: list[Part]) -> list[Part]:
+    """Return what one invoice can bill; what is in another currency stays due, for the next one."""
+    return [each for each in parts if each.price.currency == parts[0].price.currency]
+
+
 def _issued(
     tx: Tx, of: Schedule, terms: PaymentTerms, parts: Sequence[Part], sold: Sold
 ) -> Invoice:
@@ -194,7 +199,7 @@ def _issued(
         currency=parts[0].price.currency,
         lines=[part.line for part in parts if part.line is not None],
         due_days=terms.due_days,
-        key=f"usage:{of.customer}:{first}:{tx.now_us}",
+        key=f"usage:{of.customer}:{parts[0].price.currency}:{first}:{tx.now_us}",
         period=(first, last),
         subscription=of.subscription,
     )

@@ -105,12 +105,8 @@ def with_planned(tx: Tx, one: Schedule) -> Schedule:
     """
     if one.change_invoice is not None:
         return one
-    if one.pending_price is not None:
-        price = find_price(tx, one.pending_price, one.pending_price_version)
-        moved = with_price(tx, one, price, plan=one.plan, version=one.plan_version)
-        return without_change(moved)
     if one.pending_plan is None:
-        return one
+        return _with_planned_price(tx, one)
     customer = read_customer(tx, one.customer)
     try:
         price = price_of_plan(
@@ -120,9 +116,16 @@ def with_planned(tx: Tx, one: Schedule) -> Schedule:
     except PriceUnknown:
         kept = without_change(one)
         decline(tx, kept, "plan", "price_unknown")
-        return kept
+        return _with_planned_price(tx, kept)
     version = one.plan_version if one.pending_version is None else one.pending_version
     return without_change(with_price(tx, one, price, plan=one.pending_plan, version=version))
+
+
+def _with_planned_price(tx: Tx, one: Schedule) -> Schedule:
+    if one.pending_price is None:
+        return one
+    price = find_price(tx, one.pending_price, one.pending_price_version)
+    return with_price(tx, one, price, plan=one.plan, version=one.plan_version)
 
 
 def begin_paying(tx: Tx, one: Schedule) -> Schedule:
@@ -141,6 +144,8 @@ def close(tx: Tx, one: Schedule, at: int) -> Schedule:
 
     The last invoice is tried once; then it is past due like any other.
     """
+    if one.change_invoice is not None:
+        one = change_failed(tx, one, "canceled")
     last = None if one.advance or one.state == "trialing" else bill_used(tx, one, at)
     after = ended(one, at)
     if last is None or last.state == "paid":

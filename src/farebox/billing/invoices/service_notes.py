@@ -108,6 +108,12 @@ def read_note(tx: Tx, note_id: str) -> CreditNote:
     return store.note_of(row, _lines(tx, note_id))
 
 
+def find_note(tx: Tx, key: str) -> CreditNote | None:
+    """Return the credit note that was written under a key, or None."""
+    row = tx.one(sa.select(store.note).where(store.note.c.key == key))
+    return None if row is None else store.note_of(row, _lines(tx, row.id))
+
+
 def notes_of(tx: Tx, invoice_id: str) -> list[CreditNote]:
     """Return the credit notes of an invoice, oldest first."""
     table = store.note

@@ -111,6 +111,12 @@ def bills_at(one: Schedule) -> int | None:
     return period.start_us if one.advance else period.end_us
 
 
+def owes_next(one: Schedule, now: int) -> bool:
+    """Tell whether a period paid in advance has begun that nobody has billed yet."""
+    due_at = bills_at(one) if one.advance and one.state in _COLLECTED else None
+    return due_at is not None and due_at <= now
+
+
 def next_due(one: Schedule) -> tuple[int, Step] | None:
     """Return when a schedule next has something to do, and what. At one instant an end is first.
 
