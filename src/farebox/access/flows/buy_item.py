@@ -191,6 +191,9 @@ def _grant(tx: Tx, purchase: Purchase, line: Line) -> None:
     rental = _rental(tx, item, offer, purchase, line)
     if offer.kind == "online_rental" and rental is None:
         return _fail(tx, purchase, "period_unusable")
+    begins = begins_at(offer, None)
+    if begins is not None and begins <= tx.now_us:
+        return _fail(tx, purchase, "period_unusable")
     place = sell_place(tx, purchase.consumer, item, offer, purchase.place)
     if place is None:
         return _fail(tx, purchase, "sold_out")

@@ -10,6 +10,8 @@ A payment that succeeds after its order has ended goes back in full: nobody pays
 
 from typing import Any
 
+from farebox.billing.books.model import CHARGEBACKS, SUSPENSE, About, Line
+from farebox.billing.books.service import post
 from farebox.billing.flows.settle_payment import (
     CHARGEBACK_SETTLERS,
     REFUND_SETTLERS,
@@ -45,7 +47,7 @@ from farebox.billing.orders.service_waiting import drop_waiting, waiting_for
 from farebox.billing.payments.model import UNDER_WAY, Chargeback, Payment
 from farebox.billing.payments.model import Refund as GatewayRefund
 from farebox.billing.payments.service import call_off, find_payment, payments_of
-from farebox.billing.payments.service_refunds import request_refund
+from farebox.billing.payments.service_refunds import refunds_of, request_refund
 from farebox.billing.wallets.model import WalletShort
 from farebox.billing.wallets.service import balance_of
 from farebox.storage import Tx
@@ -112,6 +114,8 @@ def begin_order(tx: Tx, order: Order, *, wait_for_funds: bool) -> Order:
 
 def pin_line(tx: Tx, order: Order, facts: dict[str, Any]) -> bool:
     """Note that access has pinned the place of a line; tells whether the order has such a line."""
+    if facts.get("consumerId") != order.customer:
+        return False
     lines = [line for line in lines_of(tx, order.id) if line.wish.kind == "item"]
     meant = [line for line in lines if line.purchase == facts["purchaseId"]]
     if not meant:
@@ -206,12 +210,27 @@ def settle_chargeback(tx: Tx, payment: Payment, chargeback: Chargeback) -> None:
     A part that is disputed, and a dispute that is won, change nothing: a person looks at the
     payment, and may give what was taken.
     """
+    if chargeback.state == "opened":
+        _settle_canceled(tx, payment)
     gone = payment.charged_back + payment.refunded >= payment.amount
     if chargeback.state == "won" or not gone:
         return
     order = lock_order(tx, payment.reference)
     if order.ended_by == "order.completed" and order.payment == payment.id:
         take_back(tx, order, amount=chargeback.amount, why="charged_back")
+
+
+def _settle_canceled(tx: Tx, payment: Payment) -> None:
+    """Let what a canceled refund leaves in suspense settle the loss of its chargeback."""
+    every = {each.key: each for each in refunds_of(tx, payment.id)}
+    for refund in every.values():
+        if refund.state != "canceled" or refund.reason != "charged_back":
+            continue
+        rests = [key for key in every if key.rpartition(":")[0] == refund.key]
+        lost = refund.amount - sum(every[key].amount for key in rests)
+        about = About(kind="refund", order=payment.reference, payment=payment.id, refund=refund.id)
+        line = Line(SUSPENSE, CHARGEBACKS, lost)
+        post(tx, payment.currency, [line], about, key=f"{refund.id}:charged_back")
 
 
 SETTLERS["order"] = settle_order

@@ -108,6 +108,6 @@ def say_chargeback(tx: Tx, actor: Actor, said: Disputed) -> Chargeback:
         if known is None or known.payment != paid.id or known.state != said.state:
             raise PaymentNotSo(f"the payment is {paid.state}")
         return known
-    settle_chargeback(tx, paid, made)
+    settle_chargeback(tx, read_payment(tx, paid.id), made)
     record(tx, actor, f"chargeback.{made.state}", made.id, after=made)
     return made

@@ -105,7 +105,10 @@ def finish_change(tx: Tx, rental: str, hours: int) -> None:
         return
     if pending.amount < 0 and line.state != "returned":
         note = f"{pending.from_hours} to {pending.to_hours} hours"
-        give_back_of_line(tx, order, line, -pending.amount, kind="shortened", note=note)
+        # An allowance may have given it back meanwhile.
+        amount = min(-pending.amount, sum(_left(tx, order, line)))
+        if amount > 0:
+            give_back_of_line(tx, order, line, amount, kind="shortened", note=note)
     _end(tx, pending, "done")
 
 
@@ -118,15 +121,19 @@ def undo_change(tx: Tx, rental: str, reason: str) -> None:
     pending = pending_change(tx, line.id)
     if pending is None:
         return
-    amount = pending.amount
+    rooms = _left(tx, order, line)
+    amount = min(pending.amount, sum(rooms))
     if line.state == "returned":
-        charges = charges_of(tx, order.id, [line.id])
-        charged = sum(each.gross for each in charges)
-        left = charged - sum(each.refunded for each in charges)
-        amount = share(amount, left, charged)
+        charged = sum(each.gross for each in charges_of(tx, order.id, [line.id]))
+        amount = share(pending.amount, sum(rooms), charged)
     if amount > 0:
         give_back_of_line(tx, order, line, amount, kind="change_undone", note=reason)
     _end(tx, pending, "undone", reason=reason)
+
+
+def _left(tx: Tx, order: Order, line: OrderLine) -> list[int]:
+    """Return what has not gone back of each of a line's charges."""
+    return [each.gross - each.refunded for each in charges_of(tx, order.id, [line.id])]
 
 
 def pending_change(tx: Tx, line: str) -> RentalChange | None:
@@ -147,7 +154,14 @@ def changes_of(tx: Tx, order_id: str) -> list[RentalChange]:
 def _quote(tx: Tx, order: Order, line: OrderLine, to_hours: int) -> RentalQuote:
     assert line.period_hours is not None, "a rental has a period"
     found = difference(line, from_hours=line.period_hours, to_hours=to_hours)
-    amount = found.gross if found.gross >= 0 else -_back(tx, order, line, -found.gross)
+    amount = found.gross
+    if amount < 0:
+        # What support has given for nothing brings nothing back.
+        changes = [each for each in changes_of(tx, order.id) if each.line == line.id]
+        paid = sum(each.amount for each in changes if each.state == "done")
+        assert line.wish.period_hours is not None, "a rental was bought for a period"
+        first = difference(line, from_hours=line.wish.period_hours, to_hours=to_hours)
+        amount = -_back(tx, order, line, max(0, min(-amount, paid - first.gross)))
     return RentalQuote(
         order=order.id,
         line=line.id,

@@ -18,7 +18,7 @@ from farebox.billing.orders.rules import OPEN, commission_of
 from farebox.billing.orders.service import keep_order, lines_of, orders_waiting, step_order
 from farebox.billing.orders.service_carts import convert_cart, read_cart
 from farebox.billing.orders.service_times import minutes_for
-from farebox.billing.payments.model import MethodUnknown
+from farebox.billing.payments.model import GatewayUnknown, MethodUnknown
 from farebox.billing.payments.service import open_intent
 from farebox.billing.pricing.service_coupons import free_discounts
 from farebox.billing.wallets import service as wallets
@@ -91,7 +91,7 @@ def _by_gateway(tx: Tx, order: Order) -> Order:
             gateway=order.gateway,
             key=f"{order.id}:paid",
         )
-    except MethodUnknown as refused:
+    except (GatewayUnknown, MethodUnknown) as refused:
         # The card was there when the order was made, and was removed since.
         return end_order(tx, order, "payment_failed", refused.code)
     waits_us = minutes_for(tx, payment.gateway) * MINUTE_US

@@ -18,11 +18,12 @@ from farebox.billing.payments.model import (
     ChargebackState,
     ChargebackUnknown,
     Payment,
+    Refund,
 )
 from farebox.billing.payments.model_outcomes import Disputed
 from farebox.billing.payments.rules import CHARGEBACK
 from farebox.billing.payments.service import changed, locked, read_payment
-from farebox.billing.payments.service_refunds import cancel_refund, refunds_of
+from farebox.billing.payments.service_refunds import cancel_refund, refunds_of, request_refund
 from farebox.billing.wallets.model import Paid
 from farebox.billing.wallets.service import balance_of, fill, find_wallet, lock_wallet, take
 from farebox.events.service import publish
@@ -95,9 +96,10 @@ def _opened(tx: Tx, paid: Payment, said: Disputed) -> Chargeback:
     if said.fee > 0:
         lines.append(Line(f"{FEES}:{paid.gateway}", cash, said.fee))
     post(tx, paid.currency, lines, _about(paid), key=f"{made.id}:opened")
-    made = _recovered(tx, paid, made)
     now = changed(tx, paid.id, {"charged_back": _taken_back(tx, paid)})
-    now = _without_refunds(tx, now)
+    now = _without_refunds(tx, now, made)
+    # After the refunds: what one of them had taken out of the wallet is there again.
+    made = _recovered(tx, paid, made)
     if odd or now.refunded + now.refunding + now.charged_back > now.amount:
         changed(tx, paid.id, {"attention": "chargeback_amount" if odd else "returned_twice"})
     _tell(tx, made)
@@ -115,18 +117,29 @@ def _taken_back(tx: Tx, paid: Payment) -> int:
     return min(paid.amount, int(tx.run(found).scalar_one()))
 
 
-def _without_refunds(tx: Tx, paid: Payment) -> Payment:
-    """Cancel refunds that nobody was asked for, newest first, while more goes than came."""
+def _without_refunds(tx: Tx, paid: Payment, one: Chargeback) -> Payment:
+    """Cancel refunds that nobody was asked for, newest first, while more goes than came.
+
+    What the bank has not taken of one that is canceled is asked for anew.
+    """
     for refund in reversed(refunds_of(tx, paid.id)):
-        if paid.refunded + paid.refunding + paid.charged_back <= paid.amount:
+        over = paid.refunded + paid.refunding + paid.charged_back - paid.amount
+        if over <= 0:
             break
         # Locked before it is believed: the worker may be about to ask for it.
         row = locked(tx, store.refund, refund.id)
         assert row is not None
         if row.state == "created":
             cancel_refund(tx, paid, refund, "charged_back")
+            if over < refund.amount:
+                request_refund(tx, paid.id, refund.amount - over, rest_key(refund, one))
             paid = read_payment(tx, paid.id)
     return paid
+
+
+def rest_key(refund: Refund, one: Chargeback) -> str:
+    """Return the key of what is asked for anew of a refund that a chargeback has canceled."""
+    return f"{refund.key}:{one.id}"
 
 
 def _recovered(tx: Tx, paid: Payment, one: Chargeback) -> Chargeback:
