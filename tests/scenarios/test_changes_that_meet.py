@@ -207,3 +207,20 @@ def test_a_wish_that_comes_before_a_period_that_is_due_is_billed_is_answered(sta
     stage.at("2027-04-01T00:00:01")
     stage.wish(one, "plan", plan="pro")
     assert stage.said(one)[-1] == "subscription.renewed"
+
+
+def test_usage_is_collected_by_the_subscription_that_is_billed_not_by_one_that_rests(stage):
+    stage.meter("api", per_unit("0.02"))
+    rests = stage.subscribe("basic")
+    stage.wish(rests, "pause")
+    stage.at("2027-03-10")
+    billed = stage.subscribe("pro")
+    stage.card("sandbox_decline")
+    stage.at("2027-04-01")
+    stage.used("api", 1_000)
+    stage.live("2027-04-01T02:00")
+    assert (stage.state(rests), stage.state(billed)) == ("paused", "past_due")
+    stage.card()
+    stage.live("2027-04-03T02:00")
+    assert stage.state(billed) == "active"
+    assert [state for _, _, _, state in stage.bills(billed)] == ["paid", "paid"]

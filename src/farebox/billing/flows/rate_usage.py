@@ -49,6 +49,8 @@ COLLECT_US: Final = HOUR_US
 """So long totals of a period wait for those of the customer's other devices."""
 WAIT_US: Final = HOUR_US
 """So often it is looked whether an earlier invoice of the subscription is paid."""
+_RESTING: Final = frozenset({"unpriced", "trialing", "paused"})
+"""Schedules that try nothing again which is not paid."""
 
 
 class Total(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -131,7 +133,7 @@ def bill_usage(tx: Tx, customer: str, sold: Sold) -> Invoice | None:
     """Issue the invoice of what a customer used and is due; None where it comes to nothing."""
     # The locks of subscriptions come before that of their usage, here as everywhere.
     schedules = lock_schedules_of(tx, customer)
-    payer = next((each for each in schedules if each.state != "canceled"), None)
+    payer = _payer_of(schedules)
     totals = lock_due(tx, customer)
     due = [each for each in totals if is_due(each, tx.now_us)]
     if not due:
@@ -160,6 +162,12 @@ def bill_usage(tx: Tx, customer: str, sold: Sold) -> Invoice | None:
     else:
         write_schedule(tx, payer, wait_for(tx, payer, made, terms))
     return made
+
+
+def _payer_of(schedules: Sequence[Schedule]) -> Schedule | None:
+    """Return the subscription that collects: one that is billed goes before one that rests."""
+    alive = [each for each in schedules if each.state != "canceled"]
+    return min(alive, key=lambda each: each.state in _RESTING, default=None)
 
 
 def rated(tx: Tx, totals: Sequence[UsageTotal], known: Known, sold: Sold) -> list[Part]:
