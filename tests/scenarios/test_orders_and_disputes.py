@@ -1,17 +1,21 @@
 """Orders that meet a dispute, a return, a begun showing, a gift or another buyer on their way."""
 
+from functools import partial
+
 import pytest
 
 from farebox.access.flows.change_rental import ask_extension
 from farebox.access.marketplace.model import Offer
 from farebox.access.rentals import service as rentals
 from farebox.billing.flows import buy
-from farebox.billing.flows.say_by_hand import say_chargeback, say_payment
+from farebox.billing.flows.say_by_hand import refund_by_hand, say_chargeback, say_payment
 from farebox.billing.orders.model import Wish
 from farebox.billing.orders.service import Terms
 from farebox.billing.orders.service_refunds import allow, return_lines
+from farebox.billing.payments.model import RefundElsewhere
 from farebox.billing.payments.model_outcomes import Disputed
 from farebox.billing.payments.service import payments_of
+from farebox.billing.payments.service_refunds import refunds_of
 from tests.scenarios.test_one_row_and_the_others import open_events
 from tests.support.payments import Till
 from tests.support.sales import HOUR, MINUTE
@@ -78,6 +82,26 @@ def test_a_return_goes_back_as_far_as_a_bank_has_not_taken_it_first(sides, amoun
     run(sides.billing, say_chargeback, ADA, disputed(payment_of(sides, order).id, amount))
     sides.settle()
     assert payment_of(sides, order).refunded == by_card
+    assert sides.trial() == {}
+
+
+def test_a_return_that_a_bank_sends_back_is_asked_for_again_and_no_more_than_that(sides):
+    order, _ = sides.bought(**CARD)
+    refund = partial(run, sides.billing, refund_by_hand, ADA, payment_of(sides, order).id)
+    with pytest.raises(RefundElsewhere):
+        refund(1, key="too early")
+    run(sides.billing, return_lines, ADA, order.id, None, reason="our_fault")
+    sides.settle()
+    [first] = run(sides.billing, refunds_of, payment_of(sides, order).id)
+    sides.till.tell(id="evt_1", refund=first.id, outcome="declined")
+    assert sides.trial()["suspense"] == order.total
+    with pytest.raises(RefundElsewhere):
+        refund(order.total + 1, key="too much")
+    refund(order.total, key="again")
+    with pytest.raises(RefundElsewhere):
+        refund(1, key="once more")
+    sides.settle()
+    assert payment_of(sides, order).refunded == order.total
     assert sides.trial() == {}
 
 

@@ -17,16 +17,19 @@ from farebox.billing.payments.model import (
     RefundNotSo,
 )
 from farebox.billing.payments.model_outcomes import Declined, Disputed, Outcome, Succeeded
-from farebox.billing.payments.service import read_payment
+from farebox.billing.payments.service import lock_payment, read_payment
 from farebox.billing.payments.service_chargebacks import find_chargeback, note_chargeback
 from farebox.billing.payments.service_payouts import read_payout
-from farebox.billing.payments.service_refunds import read_refund, request_refund
+from farebox.billing.payments.service_refunds import read_refund, refunds_of, request_refund
 from farebox.platform.model import Actor
 from farebox.platform.rules import checked_text
 from farebox.platform.service_audit import record
 from farebox.storage import Tx
 
 _OPEN = {"action_required", "processing", "unknown"}
+_CAME_BACK = {"failed", "returned"}
+_BY_ORDER = "orf_"
+"""An order asks for its refunds under keys that begin with the ids of its own."""
 
 
 def say_payment(tx: Tx, actor: Actor, payment: str, *, reference: str | None) -> Payment:
@@ -85,13 +88,26 @@ def _say(tx: Tx, actor: Actor, noun: Noun, id_: str, reference: str | None) -> N
 def refund_by_hand(tx: Tx, actor: Actor, payment: str, amount: int, *, key: str) -> Refund:
     """Give a payment back because an operator says so; as `request_refund` in all else.
 
-    What an order's payment gives back is decided by the order (`refund_elsewhere`).
+    What an order's payment gives back is decided by the order (`refund_elsewhere`): by hand it is
+    only what the order gave back and a bank sent back to us.
     """
-    if read_payment(tx, payment).purpose == "order":
+    paid = lock_payment(tx, payment)
+    if paid.purpose == "order" and amount > _came_back(tx, payment):
         raise RefundElsewhere
     made = request_refund(tx, payment, amount, key)
     record(tx, actor, "refund.requested", made.id, after={"payment": payment, "amount": amount})
     return made
+
+
+def _came_back(tx: Tx, payment: str) -> int:
+    """Return how much of an order's refunds has come back, and was not asked for anew."""
+    by_hand = by_order = 0
+    for each in refunds_of(tx, payment):
+        if each.key.startswith(_BY_ORDER):
+            by_order += each.amount if each.state in _CAME_BACK else 0
+        elif each.state not in {*_CAME_BACK, "canceled"}:
+            by_hand += each.amount
+    return by_order - by_hand
 
 
 def say_chargeback(tx: Tx, actor: Actor, said: Disputed) -> Chargeback:

@@ -196,6 +196,14 @@ def look_again(tx: Tx, payment: str) -> Payment:
     return changed(tx, payment, {"due_at": tx.now_us, "looks": 0, "attention": None})
 
 
+def lock_payment(tx: Tx, payment: str) -> Payment:
+    """Return a payment that nobody else changes until the commit; refuses `payment_unknown`."""
+    row = locked(tx, store.payment, payment)
+    if row is None:
+        raise PaymentUnknown
+    return store.payment_of(row)
+
+
 def locked(tx: Tx, table: sa.Table, id_: str) -> sa.Row[Any] | None:
     """Return a row, which nobody else changes until this transaction ends."""
     return tx.one(sa.select(table).where(table.c.id == id_).with_for_update())
