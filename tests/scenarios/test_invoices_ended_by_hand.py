@@ -30,11 +30,7 @@ def stage(billing, clock):
 
 
 def late(stage):
-    """Return a subscription whose second month could not be paid."""
-    stage.card()
-    one = stage.subscribe()
-    stage.card("sandbox_decline")
-    stage.live("2027-02-28")
+    one = stage.late()
     assert stage.state(one) == "past_due"
     return one
 

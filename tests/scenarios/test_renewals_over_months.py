@@ -182,17 +182,8 @@ def test_who_never_pays_the_first_invoice_has_not_subscribed(stage):
     assert not any(stage.trial_balance().values())
 
 
-def late(stage, script="sandbox_decline"):
-    """Return a subscription whose second month could not be paid."""
-    stage.card()
-    one = stage.subscribe()
-    stage.card(script)
-    stage.live("2027-02-28")
-    return one
-
-
 def test_a_renewal_is_tried_again_after_2_5_7_and_7_days_and_then_canceled(stage):
-    one = late(stage)
+    one = stage.late()
     assert stage.state(one) == "past_due"
     assert stage.said(one)[1:] == ["payment.failed"]
     stage.live("2027-03-02", "2027-03-07", "2027-03-14", "2027-03-20T23:59")
@@ -208,7 +199,7 @@ def test_a_renewal_is_tried_again_after_2_5_7_and_7_days_and_then_canceled(stage
 
 
 def test_a_retry_that_succeeds_brings_it_back_and_the_day_stays(stage):
-    one = late(stage)
+    one = stage.late()
     stage.card()
     stage.live("2027-03-02")
     assert stage.state(one) == "active"
@@ -220,7 +211,7 @@ def test_a_retry_that_succeeds_brings_it_back_and_the_day_stays(stage):
 
 
 def test_a_card_that_is_blocked_is_not_tried_again(stage):
-    one = late(stage, "sandbox_decline_final")
+    one = stage.late("sandbox_decline_final")
     stage.live("2027-03-02", "2027-03-07", "2027-03-20")
     assert stage.said(one).count("payment.failed") == 1
     stage.card()
@@ -229,7 +220,7 @@ def test_a_card_that_is_blocked_is_not_tried_again(stage):
 
 
 def test_an_unknown_outcome_is_waited_for_and_not_charged_again(stage):
-    one = late(stage, "sandbox_unknown")
+    one = stage.late("sandbox_unknown")
     stage.live("2027-03-01", "2027-03-02", "2027-03-05")
     assert stage.state(one) == "active"
     assert stage.said(one)[1:] == []
@@ -238,7 +229,7 @@ def test_an_unknown_outcome_is_waited_for_and_not_charged_again(stage):
 
 def test_with_a_grace_access_goes_on_until_it_ends(stage):
     stage.terms(grace_days=5)
-    one = late(stage)
+    one = stage.late()
     grace = stage.told(one)[-1]
     assert grace.type == "subscription.past_due"
     assert grace.data["graceEndsAt"] == "2027-03-05T00:00:00.000000Z"
@@ -248,7 +239,7 @@ def test_with_a_grace_access_goes_on_until_it_ends(stage):
 
 def test_by_its_terms_a_subscription_stays_suspended_until_it_is_paid(stage):
     stage.terms("basic", retry_days=(1,), at_end="suspend")
-    one = late(stage)
+    one = stage.late()
     stage.live("2027-03-01")
     assert stage.state(one) == "suspended"
     stage.live("2027-06-10")
@@ -263,7 +254,7 @@ def test_by_its_terms_a_subscription_stays_suspended_until_it_is_paid(stage):
 
 def test_who_was_shut_out_is_not_billed_for_that_time(stage):
     stage.terms(retry_days=(40,))
-    one = late(stage)
+    one = stage.late()
     stage.keep(one, "suspended")
     stage.card()
     stage.live("2027-04-09")
@@ -272,7 +263,7 @@ def test_who_was_shut_out_is_not_billed_for_that_time(stage):
 
 def test_who_had_grace_is_billed_for_that_time(stage):
     stage.terms(retry_days=(40,))
-    one = late(stage)
+    one = stage.late()
     stage.keep(one, "past_due")
     stage.card()
     stage.live("2027-04-09")

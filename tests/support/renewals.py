@@ -115,6 +115,14 @@ class Renewals:
         self.work()
         return event.subject
 
+    def late(self, script: str = "sandbox_decline") -> str:
+        """Return a subscription whose second month could not be paid."""
+        self.card()
+        one = self.subscribe()
+        self.card(script)
+        self.live("2027-02-28")
+        return one
+
     def keep(self, subscription: str, state: str) -> None:
         """Let access tell in which state a subscription is."""
         data = {

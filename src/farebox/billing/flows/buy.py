@@ -47,7 +47,8 @@ from farebox.billing.orders.service_waiting import drop_waiting, waiting_for
 from farebox.billing.payments.model import UNDER_WAY, Chargeback, Payment
 from farebox.billing.payments.model import Refund as GatewayRefund
 from farebox.billing.payments.service import call_off, find_payment, payments_of
-from farebox.billing.payments.service_refunds import refunds_of, request_refund
+from farebox.billing.payments.service_chargebacks import lost_of_refunds
+from farebox.billing.payments.service_refunds import request_refund
 from farebox.billing.wallets.model import WalletShort
 from farebox.billing.wallets.service import balance_of
 from farebox.storage import Tx
@@ -222,12 +223,7 @@ def settle_chargeback(tx: Tx, payment: Payment, chargeback: Chargeback) -> None:
 
 def _settle_canceled(tx: Tx, payment: Payment) -> None:
     """Let what a canceled refund leaves in suspense settle the loss of its chargeback."""
-    every = {each.key: each for each in refunds_of(tx, payment.id)}
-    for refund in every.values():
-        if refund.state != "canceled" or refund.reason != "charged_back":
-            continue
-        rests = [key for key in every if key.rpartition(":")[0] == refund.key]
-        lost = refund.amount - sum(every[key].amount for key in rests)
+    for refund, lost in lost_of_refunds(tx, payment.id):
         about = About(kind="refund", order=payment.reference, payment=payment.id, refund=refund.id)
         line = Line(SUSPENSE, CHARGEBACKS, lost)
         post(tx, payment.currency, [line], about, key=f"{refund.id}:charged_back")

@@ -92,9 +92,12 @@ class Deliveries:
                 self._hand_over(one)
             except Exception as error:  # noqa: BLE001 - written down, where it is seen
                 reason = error.code if isinstance(error, Refusal) else type(error).__name__
-                known = isinstance(error, Refusal)
-                said = {"document": one.document, "reason": reason, "exc_info": not known}
-                _log.warning("document not delivered", **said)
+                _log.warning(
+                    "document not delivered",
+                    document=one.document,
+                    reason=reason,
+                    exc_info=not isinstance(error, Refusal),
+                )
                 self._database.run(partial(put_off, due=one, error=reason))
         return len(due)
 

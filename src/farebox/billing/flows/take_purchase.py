@@ -35,7 +35,7 @@ from farebox.billing.orders.service_carts import (
 )
 from farebox.billing.orders.service_carts import lines_of as cart_lines_of
 from farebox.billing.orders.service_lines import bought_of, currency_for
-from farebox.billing.orders.service_paying import charges_of, pay_order
+from farebox.billing.orders.service_paying import left_of, pay_order
 from farebox.billing.orders.service_refunds import undo_lines
 from farebox.billing.orders.service_waiting import keep_waiting
 from farebox.billing.payments.service_methods import methods_of
@@ -165,11 +165,7 @@ def undo_ungrantable(tx: Tx, event: Event) -> None:
     lines = [
         line
         for line in _lines(tx, event)
-        if line.state == "pinned"
-        or (
-            line.state == "returned"
-            and any(each.gross > each.refunded for each in charges_of(tx, line.order, [line.id]))
-        )
+        if line.state == "pinned" or (line.state == "returned" and left_of(tx, line))
     ]
     if lines:
         order = lock_order(tx, lines[0].order)

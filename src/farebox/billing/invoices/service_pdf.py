@@ -33,22 +33,22 @@ def receipt_pdf(found: Receipt, language: str) -> bytes:
 
 
 def _rendered(shown: dict[str, Any]) -> bytes:
-    typst, own = _typst()
+    typst = _typst()
     try:
-        return _compiled(typst, own, shown)
+        return _compiled(typst, shown, of_host=False)
     except typst.TypstError:
         # Letters that our fonts do not have; what a host has installed changes no other document.
         try:
-            return _compiled(typst, _fonts_of_host(), shown)
+            return _compiled(typst, shown, of_host=True)
         except typst.TypstError as error:
             raise PdfUnfit(str(error)[:_LONGEST_REASON]) from error
 
 
-def _compiled(typst: Any, fonts: Any, shown: dict[str, Any]) -> bytes:  # noqa: ANN401 - a module
+def _compiled(typst: Any, shown: dict[str, Any], *, of_host: bool) -> bytes:  # noqa: ANN401 - a module
     year, month, day = shown["date"]
     pdf: bytes = typst.compile(
         (_TEMPLATES / "document.typ").read_bytes(),
-        font_paths=fonts,
+        font_paths=_fonts(of_host=of_host),
         sys_inputs={"data": msgspec.json.encode(shown).decode()},
         pdf_standards=[STANDARD],
         timestamp=int(dt.datetime(year, month, day, tzinfo=dt.UTC).timestamp()),
@@ -56,19 +56,18 @@ def _compiled(typst: Any, fonts: Any, shown: dict[str, Any]) -> bytes:  # noqa: 
     return pdf
 
 
-@lru_cache(maxsize=1)
-def _typst() -> tuple[Any, Any]:
-    """Return Typst with the fonts that ship."""
+def _typst() -> Any:  # noqa: ANN401 - a module
     try:
-        typst = import_module("typst")
+        return import_module("typst")
     except ImportError as error:
         raise PdfMissing from error
-    # Read once: that costs more than a page does.
-    return typst, typst.Fonts(include_system_fonts=False, font_paths=[str(_TEMPLATES / "fonts")])
 
 
-@lru_cache(maxsize=1)
-def _fonts_of_host() -> Any:  # noqa: ANN401 - see above
-    """Return the fonts that ship and those that the host has."""
-    typst, _ = _typst()
-    return typst.Fonts(include_system_fonts=True, font_paths=[str(_TEMPLATES / "fonts")])
+@lru_cache(maxsize=2)
+def _fonts(*, of_host: bool) -> Any:  # noqa: ANN401 - Typst's own
+    """Return the fonts that ship, and the host's as well where it is asked for them.
+
+    Read once: that costs more than a page does.
+    """
+    paths = [str(_TEMPLATES / "fonts")]
+    return _typst().Fonts(include_system_fonts=of_host, font_paths=paths)

@@ -24,7 +24,7 @@ from farebox.billing.orders.rules import share
 from farebox.billing.orders.rules_changes import difference
 from farebox.billing.orders.rules_refunds import percent_of, refund_of
 from farebox.billing.orders.service import line_of_rental, lines_of, lock_order, read_order
-from farebox.billing.orders.service_paying import charge_more, charges_of
+from farebox.billing.orders.service_paying import charge_more, charges_of, left_of
 from farebox.billing.orders.service_policies import read_policy
 from farebox.billing.orders.service_refunds import give_back_of_line
 from farebox.billing.wallets.model import Short, WalletShort
@@ -106,7 +106,7 @@ def finish_change(tx: Tx, rental: str, hours: int) -> None:
     if pending.amount < 0 and line.state != "returned":
         note = f"{pending.from_hours} to {pending.to_hours} hours"
         # An allowance may have given it back meanwhile.
-        amount = min(-pending.amount, sum(_left(tx, order, line)))
+        amount = min(-pending.amount, left_of(tx, line))
         if amount > 0:
             give_back_of_line(tx, order, line, amount, kind="shortened", note=note)
     _end(tx, pending, "done")
@@ -121,19 +121,14 @@ def undo_change(tx: Tx, rental: str, reason: str) -> None:
     pending = pending_change(tx, line.id)
     if pending is None:
         return
-    rooms = _left(tx, order, line)
-    amount = min(pending.amount, sum(rooms))
+    left = left_of(tx, line)
+    amount = min(pending.amount, left)
     if line.state == "returned":
         charged = sum(each.gross for each in charges_of(tx, order.id, [line.id]))
-        amount = share(pending.amount, sum(rooms), charged)
+        amount = share(pending.amount, left, charged)
     if amount > 0:
         give_back_of_line(tx, order, line, amount, kind="change_undone", note=reason)
     _end(tx, pending, "undone", reason=reason)
-
-
-def _left(tx: Tx, order: Order, line: OrderLine) -> list[int]:
-    """Return what has not gone back of each of a line's charges."""
-    return [each.gross - each.refunded for each in charges_of(tx, order.id, [line.id])]
 
 
 def pending_change(tx: Tx, line: str) -> RentalChange | None:

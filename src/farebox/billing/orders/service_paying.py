@@ -92,7 +92,7 @@ def _by_gateway(tx: Tx, order: Order) -> Order:
             key=f"{order.id}:paid",
         )
     except (GatewayUnknown, MethodUnknown) as refused:
-        # The card was there when the order was made, and was removed since.
+        # What was there when the order was made is gone, or never was: a card, a gateway.
         return end_order(tx, order, "payment_failed", refused.code)
     waits_us = minutes_for(tx, payment.gateway) * MINUTE_US
     due_at = max(order.due_at or 0, tx.now_us + waits_us)
@@ -187,6 +187,11 @@ def charges_of(tx: Tx, order_id: str, lines: Sequence[str] | None = None) -> lis
     if lines is not None:
         statement = statement.where(table.c.line.in_(lines))
     return [store.charge_of(row) for row in tx.run(statement)]
+
+
+def left_of(tx: Tx, line: OrderLine) -> int:
+    """Return how much of what was charged for a line has not gone back."""
+    return sum(each.gross - each.refunded for each in charges_of(tx, line.order, [line.id]))
 
 
 def charge_more(

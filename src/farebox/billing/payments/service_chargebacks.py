@@ -132,14 +132,20 @@ def _without_refunds(tx: Tx, paid: Payment, one: Chargeback) -> Payment:
         if row.state == "created":
             cancel_refund(tx, paid, refund, "charged_back")
             if over < refund.amount:
-                request_refund(tx, paid.id, refund.amount - over, rest_key(refund, one))
+                request_refund(tx, paid.id, refund.amount - over, f"{refund.key}:{one.id}")
             paid = read_payment(tx, paid.id)
     return paid
 
 
-def rest_key(refund: Refund, one: Chargeback) -> str:
-    """Return the key of what is asked for anew of a refund that a chargeback has canceled."""
-    return f"{refund.key}:{one.id}"
+def lost_of_refunds(tx: Tx, payment: str) -> list[tuple[Refund, int]]:
+    """Return the refunds that chargebacks have canceled, and what of each was not asked anew."""
+    every = refunds_of(tx, payment)
+    lost = []
+    for refund in every:
+        if (refund.state, refund.reason) == ("canceled", "charged_back"):
+            anew = [each for each in every if each.key.rpartition(":")[0] == refund.key]
+            lost.append((refund, refund.amount - sum(each.amount for each in anew)))
+    return lost
 
 
 def _recovered(tx: Tx, paid: Payment, one: Chargeback) -> Chargeback:

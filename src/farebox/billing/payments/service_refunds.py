@@ -16,14 +16,13 @@ from farebox.billing.payments.model import (
     WALLET,
     Payment,
     PaymentNotSo,
-    PaymentUnknown,
     Refund,
     RefundDiffers,
     RefundUnknown,
 )
 from farebox.billing.payments.model_outcomes import Outcome, Verb
 from farebox.billing.payments.rules import moved
-from farebox.billing.payments.service import changed, find_payment, locked
+from farebox.billing.payments.service import changed, lock_payment, locked
 from farebox.billing.payments.service_work import columns_of, stand_of
 from farebox.billing.pricing.model_money import RefundRefused
 from farebox.billing.wallets.model import Short, WalletShort
@@ -48,15 +47,12 @@ def request_refund(tx: Tx, payment: str, amount: int, key: str) -> Refund:
     """
     checked_amount(amount)
     checked_text(key, "a key", longest=255)
-    if locked(tx, store.payment, payment) is None:
-        raise PaymentUnknown
+    paid = lock_payment(tx, payment)
     known = tx.one(sa.select(store.refund).where(store.refund.c.key == key))
     if known is not None:
         if (known.payment, known.amount) != (payment, amount):
             raise RefundDiffers
         return store.refund_of(known)
-    paid = find_payment(tx, payment)
-    assert paid is not None
     if paid.state != "succeeded":
         raise PaymentNotSo(f"the payment is {paid.state}")
     if amount > paid.refundable:
