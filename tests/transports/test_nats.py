@@ -1,6 +1,7 @@
 """NATS JetStream, with a real server: nothing lost, nothing doubled, whoever dies in between."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
@@ -149,6 +150,19 @@ def test_a_server_that_is_not_there_is_down_and_taken_up_when_it_comes(mortal, c
     mortal.start()
     sender.send([event(1)])
     assert stored(mortal, "LATE") == 1
+
+
+def test_a_server_that_does_not_greet_is_down_and_hung_up_on():
+    """A server that is tried for hours must not fill the process with open lines."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        connection = NatsConnection(NatsTerms(url=f"nats://127.0.0.1:{mute.getsockname()[1]}"))
+        with pytest.raises(TransportDown):
+            NatsSender(connection).send([event(1)])
+        line, _ = mute.accept()
+        with line:
+            line.settimeout(10)
+            assert line.recv(1) == b""
+    connection.close()
 
 
 def test_what_no_stream_has_stored_is_not_taken_for_sent(server, connect):

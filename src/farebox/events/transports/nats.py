@@ -13,7 +13,6 @@ from collections.abc import Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
-import nats
 import nats.errors
 import structlog
 from nats.aio.client import Client
@@ -78,9 +77,19 @@ class NatsConnection:
         """Return the stream's context, connecting and making the stream where that is needed."""
         if self._client is None or not self._client.is_connected:
             self._stream = None
+            self._client = await self._connect()
+        if self._stream is None:
+            context = self._client.jetstream(timeout=self.terms.patience_s)
+            await self._ensure(context)
+            self._stream = context
+        return self._stream
+
+    async def _connect(self) -> Client:
+        client = Client()
+        try:
             # The client would reconnect by itself, for ever and behind our back, keeping what it
             # was given in the meantime; whoever calls us tries again anyway.
-            self._client = await nats.connect(
+            await client.connect(
                 self.terms.url.split(","),
                 name="farebox",
                 allow_reconnect=False,
@@ -89,11 +98,11 @@ class NatsConnection:
                 connect_timeout=2,
                 error_cb=_note,
             )
-        if self._stream is None:
-            context = self._client.jetstream(timeout=self.terms.patience_s)
-            await self._ensure(context)
-            self._stream = context
-        return self._stream
+        except BaseException:
+            # Without it a server that takes the call and does not greet keeps an open line.
+            await client.close()
+            raise
+        return client
 
     async def forget_stream(self) -> None:
         """Look for the stream again before the next use."""
