@@ -4,6 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpcore2
 import pytest
@@ -185,6 +186,40 @@ def test_a_byte_now_and_then_holds_nobody_beyond_the_deadline(raw, beginning):
     assert answer.error == "timed_out"
     assert time.monotonic() - began < 5
     assert 300 <= answer.duration_ms < 5_000
+
+
+def test_a_deadline_that_passes_before_tls_begins_hangs_up(monkeypatch):
+    """What is not closed stays with the receiver until our garbage collector comes by."""
+    now = [0.0]
+    connect = httpcore2.SyncBackend.connect_tcp
+
+    def connect_late(*args: Any) -> httpcore2.NetworkStream:
+        stream = connect(*args)
+        now[0] += 21
+        return stream
+
+    monkeypatch.setattr(httpcore2.SyncBackend, "connect_tcp", connect_late)
+    monkeypatch.setattr("farebox.events.transports.webhooks.time", Time(now))
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        port = mute.getsockname()[1]
+        answer = Caller(private=True).call(parcel(f"https://127.0.0.1:{port}/"))
+        line, _ = mute.accept()
+        with line:
+            line.settimeout(10)
+            assert line.recv(1) == b""
+    assert (answer.error, answer.duration_ms) == ("timed_out", 21_000)
+
+
+class Time:
+    """The module `time` as a call of a webhook uses it, at the test's will."""
+
+    def __init__(self, now: list[float]) -> None:
+        self._now = now
+
+    def monotonic(self) -> float:
+        return self._now[0]
+
+    time = monotonic
 
 
 def test_a_body_without_end_is_left_alone(raw):

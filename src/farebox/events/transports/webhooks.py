@@ -185,7 +185,12 @@ class _BoundedStream(httpcore2.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002 - as above
     ) -> httpcore2.NetworkStream:
-        left = _left(self._deadline, httpcore2.ConnectTimeout)
+        try:
+            left = _left(self._deadline, httpcore2.ConnectTimeout)
+        except httpcore2.ConnectTimeout:
+            # Who opened the line forgets it when this fails; what fails in TLS hangs up itself.
+            self.close()
+            raise
         inner = self._stream.start_tls(ssl_context, server_hostname, left)
         return _BoundedStream(inner, self._deadline)
 
