@@ -165,6 +165,29 @@ def test_a_server_that_does_not_greet_is_down_and_hung_up_on():
     connection.close()
 
 
+def test_whoever_waits_when_the_connection_is_closed_is_told():
+    """Nothing of it runs on: the client, too, leaves work behind where a line breaks."""
+    connection = NatsConnection(NatsTerms(url="nats://127.0.0.1:9"))
+    began, told = threading.Event(), []
+
+    async def wait() -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    def ask_for_ever() -> None:
+        try:
+            connection.call(wait())
+        except TransportDown as down:
+            told.append(str(down))
+
+    thread = threading.Thread(target=ask_for_ever, daemon=True)
+    thread.start()
+    assert began.wait(10)
+    connection.close()
+    thread.join(10)
+    assert told == ["NATS: CancelledError"]
+
+
 def test_what_no_stream_has_stored_is_not_taken_for_sent(server, connect):
     sender = NatsSender(connect(server, "GONE", patience_s=1))
     sender.send([event(1)])

@@ -8,8 +8,10 @@ The client speaks asyncio only: a thread of its own runs its loop, and our side 
 """
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Coroutine, Sequence
+from concurrent.futures import CancelledError
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -67,10 +69,13 @@ class NatsConnection:
         self._thread.start()
 
     def call(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` on the connection's loop; raises `TransportDown` for whatever goes wrong."""
+        """Run `work` on the connection's loop.
+
+        Raises `TransportDown` for whatever goes wrong, and when the connection is closed meanwhile.
+        """
         try:
             return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-        except _DOWN as error:
+        except (*_DOWN, CancelledError) as error:
             raise TransportDown(f"NATS: {type(error).__name__} {error}".rstrip()) from error
 
     async def stream(self) -> JetStreamContext:
@@ -135,11 +140,20 @@ class NatsConnection:
 
     def close(self) -> None:
         """Hang up and stop the thread."""
-        if self._client is not None:
-            asyncio.run_coroutine_threadsafe(self._client.close(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._hang_up(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _hang_up(self) -> None:
+        if self._client is not None:
+            with contextlib.suppress(*_DOWN):
+                await self._client.close()
+        # Where a line breaks while it is written to, the client forgets some of its tasks.
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
 
 class NatsSender:
