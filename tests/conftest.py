@@ -23,6 +23,10 @@ from tests.support.engines import (
     Sqlite,
     start,
 )
+from tests.support.garbage import (  # noqa: F401 - pytest finds them here
+    nothing_left_open,
+    pytest_collection_finish,
+)
 from tests.support.nursery import Nursery
 from tests.support.scene import Scene
 

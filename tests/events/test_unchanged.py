@@ -1,5 +1,7 @@
 """Workers that are spared the look at a database in which nobody has written."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from farebox.events.model import Position
@@ -30,7 +32,7 @@ def worker():
 def seconds(monkeypatch):
     """Return the monotonic time as a list of one number."""
     now = [100.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(unchanged, "time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 

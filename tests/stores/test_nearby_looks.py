@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,7 +52,12 @@ def look(bucket, amount=1, **more):
 def rested(monkeypatch):
     """Let a second pass between any two looks at the time."""
     seconds = itertools.count()
-    monkeypatch.setattr("time.perf_counter", lambda: 10.0 ** next(seconds))
+    show(monkeypatch, lambda: 10.0 ** next(seconds))
+
+
+def show(monkeypatch, seconds):
+    """Let the looks, and nobody else, see a clock of the test's own."""
+    monkeypatch.setattr("farebox.ledger.nearby.time", SimpleNamespace(perf_counter=seconds))
 
 
 @pytest.mark.usefixtures("rested")
@@ -91,7 +97,7 @@ def test_many_looks_of_one_round_go_to_the_ledgers_process(looks, elsewhere, sce
 
 def test_a_loop_that_has_just_looked_does_something_else(looks, elsewhere, scene, monkeypatch):
     seconds = iter([10.0, 10.1, 10.29, 10.31, 10.4])
-    monkeypatch.setattr("time.perf_counter", lambda: next(seconds))
+    show(monkeypatch, lambda: next(seconds))
     bucket = scene.bucket(10)
     first, second, third = (look(bucket) for _ in range(3))
     for one in (first, second, third):

@@ -4,6 +4,8 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import httpcore2
@@ -191,6 +193,7 @@ def test_a_byte_now_and_then_holds_nobody_beyond_the_deadline(raw, beginning):
 def test_a_deadline_that_passes_before_tls_begins_hangs_up(monkeypatch):
     """What is not closed stays with the receiver until our garbage collector comes by."""
     now = [0.0]
+    read = partial(now.__getitem__, 0)
     connect = httpcore2.SyncBackend.connect_tcp
 
     def connect_late(*args: Any) -> httpcore2.NetworkStream:
@@ -199,7 +202,9 @@ def test_a_deadline_that_passes_before_tls_begins_hangs_up(monkeypatch):
         return stream
 
     monkeypatch.setattr(httpcore2.SyncBackend, "connect_tcp", connect_late)
-    monkeypatch.setattr("farebox.events.transports.webhooks.time", Time(now))
+    monkeypatch.setattr(
+        "farebox.events.transports.webhooks.time", SimpleNamespace(monotonic=read, time=read)
+    )
     with socket.create_server(("127.0.0.1", 0)) as mute:
         port = mute.getsockname()[1]
         answer = Caller(private=True).call(parcel(f"https://127.0.0.1:{port}/"))
@@ -208,18 +213,6 @@ def test_a_deadline_that_passes_before_tls_begins_hangs_up(monkeypatch):
             line.settimeout(10)
             assert line.recv(1) == b""
     assert (answer.error, answer.duration_ms) == ("timed_out", 21_000)
-
-
-class Time:
-    """The module `time` as a call of a webhook uses it, at the test's will."""
-
-    def __init__(self, now: list[float]) -> None:
-        self._now = now
-
-    def monotonic(self) -> float:
-        return self._now[0]
-
-    time = monotonic
 
 
 def test_a_body_without_end_is_left_alone(raw):
