@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.browser.portal_stage import Stage, on_stage
 from tests.browser.serving import Furnished, Served, a_copy, furnished
 from tests.browser.shopper import Shopper
+from tests.support.nursery import Nursery
 
 AXE = resources.files("axe_playwright_python") / "axe.min.js"
 LOCALES = {"Anna": "ru-RU", "Boris": "en-GB", "Vera": "ru-RU"}
@@ -34,14 +36,14 @@ def chromium(chromium_path: str) -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="session")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
-    return furnished(tmp_path_factory.mktemp("example") / "data")
+def example(command_nursery: Nursery, tmp_path_factory: pytest.TempPathFactory) -> Furnished:
+    return furnished(command_nursery, tmp_path_factory.mktemp("example") / "data")
 
 
 @pytest.fixture
-def store(example: Furnished, tmp_path: Path) -> Iterator[Served]:
+def store(command_nursery: Nursery, example: Furnished, tmp_path: Path) -> Iterator[Served]:
     """Return a server at noon of the example's day."""
-    with a_copy(example, tmp_path / "data") as made:
+    with a_copy(command_nursery, example, tmp_path / "data") as made:
         yield made
 
 
@@ -72,3 +74,10 @@ def anna(visitor: Callable[..., Shopper]) -> Shopper:
 @pytest.fixture
 def boris(visitor: Callable[..., Shopper]) -> Shopper:
     return visitor("Boris")
+
+
+@pytest.fixture(scope="module")
+def stage(command_nursery: Nursery) -> Iterator[Stage]:
+    """Return the subscribers' example, served for a file of tests."""
+    with on_stage(command_nursery) as made:
+        yield made

@@ -5,13 +5,12 @@ A test makes its own newcomer for whatever it changes, so that tests stay apart.
 
 import re
 import secrets
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from importlib import resources
-from subprocess import DEVNULL, PIPE, Popen
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -19,7 +18,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from farebox.demo.example import client
 from farebox.demo.subscribers import CURRENCY, PASSWORD, Subscribers, furnish
-from tests.support.commands import answers, environment_of, line_of, until
+from tests.support.commands import Farebox, Process, answers, line_of, until
+from tests.support.nursery import Nursery
 
 ADMIN_KEY: Final = "the-admin-of-the-pages-0123456789-abcdef"
 AXE: Final = resources.files("axe_playwright_python") / "axe.min.js"
@@ -41,7 +41,7 @@ class Newcomer(msgspec.Struct, frozen=True, kw_only=True):
 class Stage:
     """Where Farebox is, what was furnished, and the API as the admin and as others see it."""
 
-    def __init__(self, process: Popen[str], url: str, admin: Any, furnished: Subscribers) -> None:
+    def __init__(self, process: Process, url: str, admin: Any, furnished: Subscribers) -> None:
         self._process = process
         self.url = url
         self.admin = admin
@@ -97,10 +97,12 @@ class Stage:
 
 
 @contextmanager
-def on_stage() -> Iterator[Stage]:
+def on_stage(nursery: Nursery) -> Iterator[Stage]:
     """Serve from a folder of its own for as long as a block lasts."""
     with tempfile.TemporaryDirectory() as folder:
-        environment = environment_of(
+        farebox = Farebox(
+            nursery,
+            Path(folder),
             FAREBOX_DATA=folder,
             FAREBOX_PORT="0",
             FAREBOX_ADMIN_KEY=ADMIN_KEY,
@@ -108,19 +110,13 @@ def on_stage() -> Iterator[Stage]:
             FAREBOX_TEST_CLOCK="true",
             FAREBOX_LOG_LEVEL="error",
         )
-        command = [sys.executable, "-m", "farebox", "serve"]
-        with Popen(
-            command, env=environment, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, text=True
-        ) as process:
-            try:
-                url = line_of(process, r"listens on (\S+)")[1]
-                until(lambda: answers(f"{url}/readyz"), process)
-                headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
-                with client(headers=headers, base_url=url) as admin:
-                    _to_the_middle_of_a_month(admin)
-                    yield Stage(process, url, admin, furnish(admin))
-            finally:
-                process.kill()
+        with farebox.started("serve") as process:
+            url = line_of(process, r"listens on (\S+)")[1]
+            until(lambda: answers(f"{url}/readyz"), process)
+            headers = {"Authorization": f"Bearer {ADMIN_KEY}"}
+            with client(headers=headers, base_url=url) as admin:
+                _to_the_middle_of_a_month(admin)
+                yield Stage(process, url, admin, furnish(admin))
 
 
 def _to_the_middle_of_a_month(admin: Any) -> None:

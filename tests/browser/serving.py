@@ -6,8 +6,6 @@ The example is furnished once; every test gets a copy of its folder and a server
 import contextlib
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,13 +17,12 @@ import msgspec
 import psutil  # type: ignore[import-untyped]
 
 from farebox.demo.premieres import OPENING, Premieres, furnish
-from tests.support.commands import environment_of
+from tests.support.commands import Farebox, Process, answers, until
+from tests.support.nursery import Nursery
 from tests.support.served import ADMIN, free_port
 
 PASSWORD: Final = "correct horse"
-CLOCK: Final = Path(__file__).parent / "clock"
 _HOUR_US: Final = 3_600_000_000
-_PATIENCE_S: Final = 180.0
 
 
 class Furnished(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,63 +83,42 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, *, back_us: int, **settings: str) -> Iterator[str]:
-    """Serve a folder until the block ends; yields the address."""
+def serving(nursery: Nursery, folder: Path, *, back_us: int, **settings: str) -> Iterator[str]:
+    """Serve a folder until the block ends, with a clock turned back; yields the address."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    environment = environment_of(
+    farebox = Farebox(
+        nursery,
+        folder.parent,
         FAREBOX_DATA=str(folder),
         FAREBOX_PORT=str(port),
         FAREBOX_ADMIN_KEY=ADMIN,
         FAREBOX_SANDBOX_SECRET="a secret of the browser tests, for the sandbox",
         FAREBOX_LOG_LEVEL="warning",
-        BROWSER_TESTS_BACK_US=str(back_us),
-        PYTHONPATH=str(CLOCK),
         **settings,
     )
-    log = folder.with_suffix(".log")
-    with log.open("wb") as written:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "farebox", "serve", "--test-clock"],
-            env=environment,
-            stdout=written,
-            stderr=written,
-        )
+    with farebox.started("serve", "--test-clock", back_us=back_us) as process:
+        until(lambda: answers(f"{url}/readyz"), process)
         try:
-            _wait(url, process, log)
             yield url
         finally:
             _end(process)
 
 
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + _PATIENCE_S
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"{process.returncode}: {log.read_text()}"
-        with contextlib.suppress(httpx2.TransportError):
-            if httpx2.get(f"{url}/readyz", trust_env=False, timeout=5).is_success:
-                return
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(0.05)
-    raise AssertionError(log.read_text())
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end(process: Process) -> None:
     """End a server as a power cut does: its folder is not used again."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        family = psutil.Process(process.pid)
-        for one in (family, *family.children(recursive=True)):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.send_signal(signal.SIGKILL)
-    process.wait()
+    first = psutil.Process(process.pid)
+    for one in (first, *first.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.send_signal(signal.SIGKILL)
 
 
-def furnished(folder: Path) -> Furnished:
+def furnished(nursery: Nursery, folder: Path) -> Furnished:
     """Furnish a folder once: premieres, customers, and the passwords that they sign in with."""
     opening_us = int(OPENING.timestamp()) * 1_000_000
     back_us = time.time_ns() // 1_000 - opening_us + _HOUR_US
     with (
-        serving(folder, back_us=back_us) as url,
+        serving(nursery, folder, back_us=back_us) as url,
         httpx2.Client(
             base_url=url, headers={"X-API-Key": ADMIN}, trust_env=False, timeout=20
         ) as client,
@@ -158,12 +134,12 @@ def furnished(folder: Path) -> Furnished:
 
 
 @contextmanager
-def a_copy(of: Furnished, folder: Path, **settings: str) -> Iterator[Served]:
+def a_copy(nursery: Nursery, of: Furnished, folder: Path) -> Iterator[Served]:
     """Serve a copy of what was furnished; it is half a minute past noon there."""
     shutil.copytree(of.folder, folder)
     opening_us = int(OPENING.timestamp()) * 1_000_000
     back_us = time.time_ns() // 1_000 + of.offset_us - opening_us - 10_000_000
-    with serving(folder, back_us=back_us, **settings) as url:
+    with serving(nursery, folder, back_us=back_us) as url:
         made = Served(url, of.premieres)
         with made.admin:
             yield made

@@ -7,17 +7,11 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from farebox.demo.subscribers import furnish
-from tests.browser.portal_stage import NARROW, Stage, Visit, on_stage, visiting
+from tests.browser.portal_stage import NARROW, Stage, Visit, visiting
 
 PAGES = ("/portal/", "/portal/plans", "/portal/group", "/portal/invoices", "/portal/payments",
          "/portal/keys")  # fmt: skip
 PRO = "/portal/subscribe?plan=atlas-pro&period=month-1"
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with on_stage() as made:
-        yield made
 
 
 @pytest.fixture

@@ -5,15 +5,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.portal_stage import NARROW, Newcomer, Stage, Visit, on_stage, visiting
+from tests.browser.portal_stage import NARROW, Newcomer, Stage, Visit, visiting
 
 CARDS = "/portal/payments"
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with on_stage() as made:
-        yield made
 
 
 @pytest.fixture

@@ -18,11 +18,11 @@ def provider():
 
 
 @pytest.fixture
-def home(tmp_path, provider):
+def home(command_nursery, tmp_path, provider):
     """Serve an empty Farebox at the real time, in which the provider's tokens live."""
     issuers = [{"issuer": provider, "audience": "farebox-pages", "create_consumers": True}]
     with serving(
-        tmp_path / "data", back_us=0,
+        command_nursery, tmp_path / "data", back_us=0,
         FAREBOX_ISSUERS=json.dumps(issuers), FAREBOX_SIGN_IN_ISSUER=provider,
         FAREBOX_SIGN_IN_CLIENT="farebox-pages", FAREBOX_SIGN_IN_NAME="Example ID",
         FAREBOX_SIGN_IN_SECRET="the provider wants one",

@@ -70,10 +70,11 @@ class Farebox:
         return line.removeprefix("farebox: ")
 
     @contextmanager
-    def started(self, *arguments: str, **settings: str) -> Iterator[Forked]:
+    def started(self, *arguments: str, back_us: int = 0, **settings: str) -> Iterator[Forked]:
         """Start a command for as long as a block lasts; what is left of it is killed.
 
         It is forked from a process that has imported all of it, as its own processes are from it.
+        Its clock is turned back by so much.
         """
         with tempfile.TemporaryDirectory() as folder:
             streams, out, err = piped(Path(folder))
@@ -83,6 +84,7 @@ class Farebox:
                 folder=str(self.folder),
                 environment=self.environment | settings,
                 streams=streams,
+                back_us=back_us,
                 stays=True,
             )
             assert child.hear() == "begun"
