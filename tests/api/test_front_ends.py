@@ -95,6 +95,36 @@ def test_a_head_is_not_too_large_because_of_what_came_before_it(client):
     assert client.read().body == b"now next"
 
 
+TAILS = {
+    "a long trailer": b"X: " + b"a" * LARGEST_HEAD,
+    "many trailers": b"X: 1\r\n" * (LARGEST_HEAD // 6 + 1),
+}
+
+
+@pytest.mark.parametrize("what", TAILS)
+def test_what_follows_a_body_in_chunks_without_an_end_is_refused(stage, client, what):
+    client.send(CHUNKS.removesuffix(b"\r\n"))
+    with stage.client() as other:
+        # By the time that this is answered, the chunks have been read as well.
+        other.send(post("/now", b"y"))
+        assert other.read().body == b"now y"
+    client.send(TAILS[what])
+    assert is_malformed(client.read())
+    assert client.ended()
+
+
+def test_a_large_body_in_chunks_is_not_taken_for_what_follows_it(client):
+    body = b"a" * 3 * LARGEST_HEAD
+    client.send(b"POST /app HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", b"%x\r\n" % len(body))
+    for start in range(0, len(body), 10_000):
+        client.send(body[start : start + 10_000])
+    client.send(b"\r\n1;" + b"x=1;" * 5_000 + b"y\r\n" + b"b\r\n0\r\nX: " + b"x" * 9_000)
+    client.send(b"x" * 9_000 + b"\r\n\r\n")
+    assert told(client.read())["body"] == (body + b"b").decode()
+    client.send(post("/now", b"next"))
+    assert client.read().body == b"now next"
+
+
 @pytest.mark.parametrize("kind", ["later", "held"])
 def test_garbage_behind_a_request_is_not_taken_for_its_answer(stage, client, kind):
     client.send(KINDS[kind](b"x"))
@@ -165,6 +195,35 @@ def test_who_says_nothing_for_long_is_hung_up_on(monkeypatch, stage, where, firs
             assert client.read().body == b"now x"
         client.send(SILENCES[where])
         assert client.ended()
+
+
+DRIPS = {
+    "in the head": b"POST /now HTTP/1.1\r\nX: ",
+    "in a trailer": CHUNKS.removesuffix(b"\r\n") + b"X: ",
+}
+
+
+@pytest.mark.parametrize("where", DRIPS)
+def test_who_drips_what_we_gather_is_hung_up_on_as_well(monkeypatch, stage, where):
+    monkeypatch.setattr("farebox.http.front.IDLE_SECONDS", SHORT_S)
+    with stage.client() as client:
+        client.send(DRIPS[where])
+        for _ in range(100):
+            if client.is_left_within(SHORT_S / 4):
+                return
+            client.send(b"a")
+    pytest.fail("it is still read")
+
+
+def test_who_sends_a_body_slowly_is_heard(monkeypatch, stage):
+    # Long enough for a pause of a busy machine not to count.
+    monkeypatch.setattr("farebox.http.front.IDLE_SECONDS", 3)
+    with stage.client() as client:
+        client.send(post("/app", length=14))
+        for _ in range(14):
+            assert not client.is_left_within(0.25)
+            client.send(b"a")
+        assert client.is_left_within(PATIENCE_S)
 
 
 def wait_idle(stage, times):

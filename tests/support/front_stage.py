@@ -70,6 +70,17 @@ class Client:
         """Wait until the other side hangs up; tell whether it has said nothing more."""
         return self._lines.read() == b""
 
+    def is_left_within(self, seconds):
+        """Tell whether the other side hangs up, or says something, in this time."""
+        self._socket.settimeout(seconds)
+        try:
+            self._socket.recv(1)
+        except TimeoutError:
+            return False
+        except ConnectionResetError:
+            return True
+        return True
+
     def vanish(self):
         """Go as a client does that was killed with something unread."""
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)

@@ -7,8 +7,9 @@ twice, an expectation, a request sent before the last one was answered) goes to 
 which has the same routes.
 
 It is stricter than its base with those who keep us waiting: a connection that says nothing for
-`IDLE_SECONDS` is closed, in the middle of a request too, a head has a largest size, and who sends
-on without waiting for answers is not read on.
+`IDLE_SECONDS` is closed, in the middle of a request too. A head, and what follows a body in chunks,
+has a largest size and is to come within that time, however busily it drips; and who sends on
+without waiting for answers is not read on.
 """
 
 import asyncio
@@ -28,6 +29,10 @@ from farebox.http.refusals import RequestMalformed
 IDLE_SECONDS: Final = 75
 LARGEST_HEAD: Final = 2**16
 _BY_THE_APP: Final = frozenset({b"expect", b"transfer-encoding", b"upgrade"})
+# Of a request there are read: what the parser gathers until it is whole, and the body, in parts.
+_BODY: Final = 0
+_HEAD: Final = 1
+_TAIL: Final = 2
 
 
 def configuration(app: Any, hot: Mapping[bytes, HotRoute], *, stop_seconds: int) -> Config:  # noqa: ANN401 - an ASGI application
@@ -157,9 +162,9 @@ class Front(HttpToolsProtocol):
         self._dated = dated
         self._exchange: _Exchange | None = None
         self._heard_at = 0.0
-        self._head_size = 0
-        self._in_head = False
-        self._has_ended_one = False
+        self._part = _BODY
+        self._gathered = 0
+        self._is_mixed = False
 
     def dated(self) -> bytes:
         """Return the header lines that every answer begins with."""
@@ -181,9 +186,10 @@ class Front(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read what has come; refuses (`request_malformed`) a head that is too large."""
-        self._heard_at = self.loop.time()
-        self._has_ended_one = False
+        """Read what has come; refuses (`request_malformed`) a head or a tail that is too large."""
+        if not self._part:
+            self._heard_at = self.loop.time()
+        self._is_mixed = False
         while data:
             try:
                 self.parser.feed_data(data)
@@ -194,11 +200,12 @@ class Front(HttpToolsProtocol):
             except HttpParserError:
                 self.send_400_response("what was sent is not HTTP/1.1")
                 return
-        # Where another request has ended in these bytes, most of them may have been that one's.
-        if self._in_head and not self._has_ended_one:
-            self._head_size += len(data)
-            if self._head_size > LARGEST_HEAD:
-                self.send_400_response("the request's head is too large")
+        # Where something else has ended in these bytes, most of them may have been of that.
+        if self._part and not self._is_mixed:
+            self._gathered += len(data)
+            if self._gathered > LARGEST_HEAD:
+                what = "head" if self._part == _HEAD else "tail"
+                self.send_400_response(f"the request's {what} is too large")
 
     def _head_without_wish(self) -> bytes:
         """Return the head that was read last, as if it asked for no other protocol."""
@@ -212,7 +219,7 @@ class Front(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, where that cannot be taken for the answer to a request."""
-        self._in_head = False
+        self._part = _BODY
         cycle = self.cycle
         if self.transport.is_closing():
             return
@@ -269,12 +276,12 @@ class Front(HttpToolsProtocol):
         self.url = b""
         self.expect_100_continue = False
         self.headers = []
-        self._head_size = 0
-        self._in_head = True
+        self._gathered = 0
+        self._part = _HEAD
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; what follows a body in chunks is none, whatever it claims to be."""
-        if not self._in_head:
+        if self._part != _HEAD:
             return
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
@@ -283,7 +290,7 @@ class Front(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Choose who answers."""
-        self._in_head = False
+        self._part = _BODY
         if self.transport.is_closing():
             # The last answer has been given: who asks again elsewhere must not be served twice.
             self._exchange = _Exchange(self, _ignore, {})
@@ -324,11 +331,23 @@ class Front(HttpToolsProtocol):
         if self._exchange is not None:
             self._exchange.take(body)
         else:
+            # A chunk with something in it is not the last one.
+            self._part = _BODY
             super().on_body(body)
+
+    def on_chunk_header(self) -> None:
+        """Begin to count: behind the last chunk there may be trailers, which nobody here reads."""
+        self._part = _TAIL
+        self._gathered = 0
+        self._is_mixed = True
+
+    def on_chunk_complete(self) -> None:
+        """Count no longer: it was a chunk like others, or the request is whole."""
+        self._part = _BODY
 
     def on_message_complete(self) -> None:
         """Answer what is to be answered here."""
-        self._has_ended_one = True
+        self._is_mixed = True
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.run()
