@@ -5,7 +5,17 @@ import json
 import pytest
 
 from farebox.http.front import LARGEST_HEAD
-from tests.support.front_stage import CHUNKS, KINDS, PATIENCE_S, SHORT_S, Stage, post, said, told
+from tests.support.front_stage import (
+    CHUNKS,
+    KINDS,
+    MUCH,
+    PATIENCE_S,
+    SHORT_S,
+    Stage,
+    post,
+    said,
+    told,
+)
 
 
 @pytest.fixture(scope="module")
@@ -213,6 +223,47 @@ def test_who_drips_what_we_gather_is_hung_up_on_as_well(monkeypatch, stage, wher
                 return
             client.send(b"a")
     pytest.fail("it is still read")
+
+
+LARGE = b"x" * 50_000
+TOO_MUCH = 64 * 1024 * 1024
+
+
+def pour(client, request):
+    """Send a request again and again, reading nothing, until it is not taken; tell how much was."""
+    sent = 0
+    while sent < TOO_MUCH and (taken := client.offer(request[sent % len(request) :])):
+        sent += taken
+    return sent
+
+
+def test_who_does_not_read_is_not_read_on_and_loses_nothing(client):
+    request = post("/now", LARGE)
+    sent = pour(client, request)
+    assert sent < TOO_MUCH
+    for _ in range(sent // len(request)):
+        assert client.read().body == b"now " + LARGE
+    client.send(request[sent % len(request) :])
+    assert client.read().body == b"now " + LARGE
+
+
+def test_who_never_reads_is_hung_up_on(monkeypatch, stage):
+    monkeypatch.setattr("farebox.http.front.IDLE_SECONDS", SHORT_S)
+    with stage.client() as client, pytest.raises((ConnectionResetError, BrokenPipeError)):
+        pour_for_ever(client)
+
+
+def pour_for_ever(client):
+    for _ in range(30):
+        pour(client, post("/now", LARGE))
+
+
+def test_who_never_reads_the_last_answer_is_hung_up_on(monkeypatch, stage):
+    monkeypatch.setattr("farebox.http.front.IDLE_SECONDS", SHORT_S)
+    with stage.client() as client:
+        client.send(post("/much", b"", "Connection: close"))
+        wait_idle(stage, 10)
+        assert len(client.rest()) < MUCH
 
 
 def test_who_sends_a_body_slowly_is_heard(monkeypatch, stage):

@@ -1,7 +1,7 @@
 """A server with the protocol of our own in a thread, and clients that speak to it in bytes.
 
 `/now` answers where it is read, `/soon` in the loop's next turn, `/later` when the test says so,
-`/twice` tries to answer three times; a small app tells what it got.
+`/twice` tries to answer three times; a small app tells what it got, on `/much` with many bytes.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from farebox.http.front import configuration
 PATIENCE_S = 10
 STOP_S = 10
 SHORT_S = 0.2
+MUCH = 16 * 1024 * 1024
 RESET = struct.pack("ii", 1, 0)
 FIELDS = b"content-type: text/plain\r\n"
 
@@ -52,6 +53,16 @@ class Client:
         for part in parts:
             self._socket.sendall(part)
 
+    def offer(self, part):
+        """Send as much of this as is taken; return how much, 0 if nothing is for a while."""
+        self._socket.settimeout(SHORT_S)
+        try:
+            return self._socket.send(part)
+        except TimeoutError:
+            return 0
+        finally:
+            self._socket.settimeout(PATIENCE_S)
+
     def read(self):
         """Return the next answer; None at the end of the connection."""
         first = self._lines.readline()
@@ -68,7 +79,11 @@ class Client:
 
     def ended(self):
         """Wait until the other side hangs up; tell whether it has said nothing more."""
-        return self._lines.read() == b""
+        return self.rest() == b""
+
+    def rest(self):
+        """Read until the other side hangs up; return what it still said."""
+        return self._lines.read()
 
     def is_left_within(self, seconds):
         """Tell whether the other side hangs up, or says something, in this time."""
@@ -175,6 +190,8 @@ class Stage:
                 "body": body.decode(),
             }
         ).encode()
+        if scope["path"] == "/much":
+            told = bytes(MUCH)
         length = str(len(told)).encode()
         await send(
             {

@@ -8,8 +8,9 @@ which has the same routes.
 
 It is stricter than its base with those who keep us waiting: a connection that says nothing for
 `IDLE_SECONDS` is closed, in the middle of a request too. A head, and what follows a body in chunks,
-has a largest size and is to come within that time, however busily it drips; and who sends on
-without waiting for answers is not read on.
+has a largest size and is to come within that time, however busily it drips. Who sends on without
+waiting for answers, or without reading them, is not read on, and who reads nothing for that long
+while there is something to read is hung up on.
 """
 
 import asyncio
@@ -165,6 +166,8 @@ class Front(HttpToolsProtocol):
         self._part = _BODY
         self._gathered = 0
         self._is_mixed = False
+        self._is_unread = False
+        self._unsent = 0
 
     def dated(self) -> bytes:
         """Return the header lines that every answer begins with."""
@@ -247,13 +250,36 @@ class Front(HttpToolsProtocol):
             seconds, self.timeout_keep_alive_handler
         )
 
+    def pause_writing(self) -> None:
+        """Read no more of who does not read: a hot request is answered as soon as it is read."""
+        super().pause_writing()
+        if isinstance(self.cycle, _Exchange):
+            self._is_unread = True
+            self.flow.pause_reading()
+
+    def resume_writing(self) -> None:
+        """Go on where the client reads again."""
+        super().resume_writing()
+        self._unsent = 0
+        if self._is_unread:
+            self._is_unread = False
+            self.flow.resume_reading()
+
     def timeout_keep_alive_handler(self) -> None:
         """Close a connection on which we wait for the client, and have for too long."""
         cycle = self.cycle
-        ours = self.flow.read_paused or (
-            cycle is not None and not cycle.response_complete and not cycle.more_body
+        ours = (
+            self.flow.read_paused
+            or self.transport.is_closing()
+            or (cycle is not None and not cycle.response_complete and not cycle.more_body)
         )
         left = IDLE_SECONDS if ours else self._heard_at + IDLE_SECONDS - self.loop.time()
+        unsent = self.transport.get_write_buffer_size() if ours else 0
+        if unsent and unsent == self._unsent:
+            # Since the last look the client has not read a byte of what it asked for.
+            self.transport.abort()
+            return
+        self._unsent = unsent
         if left > 0:
             self._watch(left)
         else:
