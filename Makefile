@@ -11,8 +11,8 @@ SHELL := /usr/bin/env bash
 
 BIN := .venv/bin
 CODE := $(wildcard src tools tests bench)
-# One more than the smallest machine that we test on has cores: a third of the time tests wait.
-WORKERS ?= 3
+# Twice as many as the smallest machine that we test on has cores: half of the time tests wait.
+WORKERS ?= 4
 # More arguments for pytest: make test PYTEST="-k ledger -x"
 PYTEST ?=
 
