@@ -105,6 +105,13 @@ def test_a_head_is_not_too_large_because_of_what_came_before_it(client):
     assert client.read().body == b"now next"
 
 
+def let_it_be_read(stage):
+    """Wait for an answer to somebody else: by then, what others had sent has been read as well."""
+    with stage.client() as other:
+        other.send(post("/now", b"y"))
+        assert other.read().body == b"now y"
+
+
 TAILS = {
     "a long trailer": b"X: " + b"a" * LARGEST_HEAD,
     "many trailers": b"X: 1\r\n" * (LARGEST_HEAD // 6 + 1),
@@ -114,10 +121,7 @@ TAILS = {
 @pytest.mark.parametrize("what", TAILS)
 def test_what_follows_a_body_in_chunks_without_an_end_is_refused(stage, client, what):
     client.send(CHUNKS.removesuffix(b"\r\n"))
-    with stage.client() as other:
-        # By the time that this is answered, the chunks have been read as well.
-        other.send(post("/now", b"y"))
-        assert other.read().body == b"now y"
+    let_it_be_read(stage)
     client.send(TAILS[what])
     assert is_malformed(client.read())
     assert client.ended()
@@ -140,10 +144,7 @@ def test_garbage_behind_a_request_is_not_taken_for_its_answer(stage, client, kin
     client.send(KINDS[kind](b"x"))
     answer = stage.next_asked()
     client.send(b"\0\0\0 garbage\r\n\r\n")
-    with stage.client() as other:
-        # By the time that this is answered, the garbage has been read as well.
-        other.send(post("/now", b"y"))
-        assert other.read().body == b"now y"
+    let_it_be_read(stage)
     answer()
     assert said(client.read()) == b"x"
     while (more := client.read()) is not None:
@@ -153,9 +154,7 @@ def test_garbage_behind_a_request_is_not_taken_for_its_answer(stage, client, kin
 def test_garbage_in_a_request_behind_another_is_not_taken_for_the_others_answer(stage, client):
     client.send(KINDS["later"](b"x") + CHUNKS[:-7] + b"zzzz\r\n")
     answer = stage.next_asked()
-    with stage.client() as other:
-        other.send(post("/now", b"y"))
-        assert other.read().body == b"now y"
+    let_it_be_read(stage)
     answer()
     first = client.read()
     assert first is None or first.status == 201

@@ -3,9 +3,7 @@
 The example is furnished once; every test gets a copy of its folder and a server of its own.
 """
 
-import contextlib
 import shutil
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,10 +12,9 @@ from typing import Any, Final
 
 import httpx2
 import msgspec
-import psutil  # type: ignore[import-untyped]
 
 from farebox.demo.premieres import OPENING, Premieres, furnish
-from tests.support.commands import Farebox, Process, answers, until
+from tests.support.commands import Farebox, answers, kill_family, until
 from tests.support.nursery import Nursery
 from tests.support.served import ADMIN, free_port
 
@@ -102,15 +99,8 @@ def serving(nursery: Nursery, folder: Path, *, back_us: int, **settings: str) ->
         try:
             yield url
         finally:
-            _end(process)
-
-
-def _end(process: Process) -> None:
-    """End a server as a power cut does: its folder is not used again."""
-    first = psutil.Process(process.pid)
-    for one in (first, *first.children(recursive=True)):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            one.send_signal(signal.SIGKILL)
+            # Its folder is not used again.
+            kill_family(process)
 
 
 def furnished(nursery: Nursery, folder: Path) -> Furnished:

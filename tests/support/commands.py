@@ -1,5 +1,6 @@
 """`farebox` as a user starts it: a process of its own, told by its environment alone."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import httpx2
+import psutil  # type: ignore[import-untyped]
 
 from tests.support.forked import Forked, piped
 from tests.support.nursery import Nursery
@@ -144,6 +146,20 @@ def stop(process: Process, number: int) -> tuple[int, str]:
     process.send_signal(number)
     _, err = process.communicate(timeout=PATIENCE_S)
     return process.wait(), err
+
+
+def kill_family(process: Process) -> None:
+    """End every process of a service at once, as a power cut would, and wait for all of them."""
+    first = psutil.Process(process.pid)
+    family = first.children(recursive=True)
+    for one in (first, *family):
+        # Who sees the first one end may be gone already.
+        with contextlib.suppress(psutil.NoSuchProcess):
+            one.kill()
+    process.wait()
+    # Who dies last still listens where the next one is to.
+    _, alive = psutil.wait_procs(family, PATIENCE_S)
+    assert alive == []
 
 
 def answers(url: str) -> bool:

@@ -1,15 +1,13 @@
 """A service of Farebox as it is served: its processes, calls to it, and its sudden end."""
 
 import itertools
-import os
 import signal
 import socket
 from typing import Any, Final
 
 import httpx2
-import psutil  # type: ignore[import-untyped]
 
-from tests.support.commands import PATIENCE_S, Process, answers, line_of, stop, until
+from tests.support.commands import Process, answers, kill_family, line_of, stop, until
 
 ADMIN: Final = "the-admin-of-the-two-services-0123456789"
 _calls: Final = itertools.count(1)
@@ -41,15 +39,8 @@ class Service:
 
     def kill(self) -> None:
         """End every process of the service at once, as a power cut would."""
-        first = psutil.Process(self.process.pid)
-        family = first.children(recursive=True)
-        for one in (first, *family):
-            os.kill(one.pid, signal.SIGKILL)
         self._client.close()
-        self.process.wait()
-        # Who dies last still listens where the next one is to.
-        _, alive = psutil.wait_procs(family, PATIENCE_S)
-        assert alive == []
+        kill_family(self.process)
 
     def end(self) -> None:
         self._client.close()
