@@ -23,6 +23,7 @@ import structlog
 from farebox.kernel import ids
 from farebox.kernel.clock import SystemClock
 from farebox.kernel.refusals import Refusal, TryAgain
+from farebox.ledger import running
 from farebox.ledger.batch import Lane
 from farebox.ledger.model import (
     Applied,
@@ -40,7 +41,7 @@ from farebox.ledger.model import (
 from farebox.ledger.remote import LaneServer
 from farebox.ledger.running import Answer, Runner
 from farebox.ledger.service import Ledger, request
-from farebox.storage import Database, open_database, sqlite
+from farebox.storage import LOG_MB, Database, open_database, sqlite
 from farebox.storage.turns import Turns
 from tests.support.dying import STRIKES, Statements
 from tests.support.nursery import Link
@@ -60,6 +61,8 @@ def checkpoint_every(*, pages: int) -> None:
     name = "wal_autocheckpoint"
     others = tuple(pragma for pragma in sqlite.PRAGMAS if not pragma.startswith(name))
     sqlite.PRAGMAS = (*others, f"{name}={pages}")  # type: ignore[misc, assignment]
+    # A lane chooses a size by what it has to do, which would take the place of this one.
+    running.BRIEF_LOG_MB = running.LARGE_LOG_MB = LOG_MB  # type: ignore[misc]
 
 
 class Journal:
