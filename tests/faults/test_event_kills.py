@@ -98,18 +98,17 @@ def test_a_kill_between_any_two_statements_loses_no_event_and_applies_none_twice
 
 def test_the_lease_of_a_killed_process_is_taken_over_when_it_ends(travellers, urls):
     ttl_us = 1_000_000
-    first = travellers.start("hold_lease", url=urls[0], ttl_us=ttl_us)
-    assert first.hear() is True
-    second = travellers.start("hold_lease", url=urls[0], ttl_us=ttl_us)
-    assert second.hear() is False
+    terms = {"url": urls[0], "ttl_us": ttl_us}
+    first = travellers.start("hold_lease", **terms)
+    second = travellers.start("hold_lease", **terms)
+    assert _takes(first, BASE_US)
+    assert not _takes(second, BASE_US)
     first.kill()
-    asked = 0
-    while not _ask(second):
-        asked += 1
-    assert asked > 0
+    assert not _takes(second, BASE_US + ttl_us - 1)
+    assert _takes(second, BASE_US + ttl_us)
     second.kill()
 
 
-def _ask(child):
-    child.say("again")
+def _takes(child, instant):
+    child.say(instant)
     return child.hear()

@@ -112,11 +112,9 @@ def _tell(tx: Tx, subject: str, *, fails: bool) -> None:
 
 
 def hold_lease(link: Link, *, url: str, ttl_us: int) -> None:
-    """Take a lease and keep it until told otherwise; tells whether it is ours."""
-    from farebox.kernel.clock import SystemClock  # noqa: PLC0415 - of this role alone
-
-    lease = Lease(open_database("events", url, SystemClock()), "loops", ttl_us=ttl_us)
-    while True:
+    """Take a lease at each instant that is named; tells whether it is ours."""
+    clock = ManualClock(BASE_US)
+    lease = Lease(open_database("events", url, clock), "loops", ttl_us=ttl_us)
+    while (instant := link.hear()) is not None:
+        clock.set(instant)
         link.say(lease.take())
-        if link.hear() is None:
-            return
