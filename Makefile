@@ -8,6 +8,8 @@ SHELL := /usr/bin/env bash
 .DEFAULT_GOAL := help
 # The checks end with pytest, whose summary is the last line; side by side they would mix.
 .NOTPARALLEL:
+# Some images set it: then each of the hundreds of processes of a test run compiles all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 CODE := $(wildcard src tools tests bench)
@@ -73,3 +75,4 @@ lock: venv ## write the lock files anew after a change of the dependencies (UPGR
 
 clean: ## remove the environment and what the tools left behind
 	@rm -rf .venv .venv.lock .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find $(CODE) -name __pycache__ -prune -exec rm -rf {} +

@@ -96,6 +96,19 @@ def test_make_check_is_a_part_of_make_test():
     assert set(recipe("check")[:-1]) <= set(recipe("test"))
 
 
+def test_what_make_starts_keeps_what_python_has_compiled():
+    shown = subprocess.run(
+        ["make", "--silent", "--eval", "shown: ; @env", "shown"],
+        cwd=REPOSITORY,
+        env=os.environ | {"PYTHONDONTWRITEBYTECODE": "1", "MAKEFLAGS": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "PATH=" in shown
+    assert "PYTHONDONTWRITEBYTECODE" not in shown
+
+
 @pytest.mark.parametrize("target", ["demo", "test", "check", "bench", "format"])
 def test_every_command_makes_the_environment_first(target):
     assert "tools/venv.sh" in recipe(target)
