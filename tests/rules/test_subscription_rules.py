@@ -156,6 +156,15 @@ def test_everything_due_counts_in_its_order_each_at_its_instant():
     assert settled(settled(trial, 99)[0], 99)[1] == ()
 
 
+@pytest.mark.parametrize("fact", ["paid", "renewed"])
+def test_a_late_payment_shuts_at_its_own_instant_until_it_is_made(fact):
+    after_grace, _ = settled(one(state="past_due", grace_ends_at=20), 99)
+    at_once = with_fact(one(state="active"), "payment_failed", 7)
+    assert [each.shut_at for each in (after_grace, at_once)] == [20, 7]
+    assert with_fact(at_once, "payment_failed", 9) == at_once
+    assert [with_fact(each, fact, 99).shut_at for each in (after_grace, at_once)] == [None, None]
+
+
 def test_a_fact_without_meaning_changes_nothing_at_all():
     assert with_fact(ONE, "resumed", 5) is ONE
 

@@ -137,6 +137,7 @@ def test_a_change_that_fails_costs_nothing(stage, bought):
 
 
 def test_a_change_that_fails_leaves_no_other_invoice_behind(stage):
+    stage.meter("api", per_unit("0.02"))
     one = stage.subscribe("basic")
     [bought] = stage.invoices(one)
     run(
@@ -152,13 +153,38 @@ def test_a_change_that_fails_leaves_no_other_invoice_behind(stage):
     stage.at("2027-03-15")
     stage.wish(one, "plan", plan="pro")
     change = stage.payments(one)[-1].id
-    stage.live("2027-04-01")
-    april = stage.payments(one)[-1].id
+    stage.used("api", 100)
+    stage.live("2027-03-15T02:00")
+    usage = stage.payments(one)[-1].id
+    assert usage != change
     stage.card()
     stage.till.tell(id="evt_1", payment=change, outcome="declined")
-    stage.till.tell(id="evt_2", payment=april, outcome="declined")
+    stage.till.tell(id="evt_2", payment=usage, outcome="declined")
     stage.live("2027-04-03", "2027-04-10", "2027-04-20", "2027-04-30")
     assert {state for _, _, _, state in stage.bills(one)} == {"paid", "void"}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "plan", "april"), [("succeeded", "pro", 2000), ("declined", "basic", 1000)]
+)
+def test_a_month_that_begins_while_a_slow_payment_decides_on_its_plan_is_billed_then(
+    stage, outcome, plan, april
+):
+    one = stage.subscribe("basic")
+    stage.card("sandbox_pending")
+    stage.at("2027-03-25")
+    stage.wish(one, "plan", plan="pro")
+    change = stage.payments(one)[-1].id
+    stage.card()
+    stage.live("2027-04-01", "2027-04-01T01:00", "2027-04-03")
+    assert len(stage.bills(one)) == 2
+    assert stage.state(one) == "active"
+    stage.till.tell(id="evt_1", payment=change, outcome=outcome)
+    stage.work()
+    assert stage.schedule(one).plan == plan
+    assert stage.bills(one)[-1] == ("2027-04-01", "2027-05-01", april, "paid")
+    stage.live("2027-05-01")
+    assert stage.bills(one)[-1] == ("2027-05-01", "2027-06-01", april, "paid")
 
 
 @pytest.mark.parametrize("way", ["ends", "given_up"])

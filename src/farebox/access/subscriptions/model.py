@@ -34,9 +34,10 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
 
     `plan` and `plan_version` are the terms that the subscriber has; from `pending_at` on they are
     the pending ones. `started_at` is when it first gave access. The paid period counts from
-    `anchor_at`. `grace_ends_at` is until when a payment may be late, `cancel_at` when it ends by
-    wish, `ended_at` when it ended. `requested` is a change that billing has not confirmed yet.
-    `version` counts the changes from 1. Times are microseconds.
+    `anchor_at`. `grace_ends_at` is until when a payment may be late, `shut_at` since when a late
+    one keeps it shut, `cancel_at` when it ends by wish, `ended_at` when it ended. `requested` is a
+    change that billing has not confirmed yet. `version` counts the changes from 1. Times are
+    microseconds.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Subscription(msgspec.Struct, frozen=True, kw_only=True):
     pending_version: int | None = None
     pending_at: int | None = None
     paused_at: int | None = None
+    shut_at: int | None = None
     ended_at: int | None = None
     requested: str | None = None
     version: int = 1

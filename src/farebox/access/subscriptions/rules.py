@@ -143,7 +143,7 @@ def with_fact(one: Subscription, fact: Fact, at: int) -> Subscription:
         begun = one.started_at if one.started_at is not None else at
         one = msgspec.structs.replace(
             one, started_at=begun, anchor_at=one.anchor_at if goes_on else at, ended_at=None,
-            paused_at=None,
+            paused_at=None, shut_at=None,
         )  # fmt: skip
         if state == "active":
             one = msgspec.structs.replace(one, grace_ends_at=None, trial_ends_at=None)
@@ -154,6 +154,8 @@ def with_fact(one: Subscription, fact: Fact, at: int) -> Subscription:
         one = msgspec.structs.replace(
             one, paused_at=at, pending_plan=None, pending_version=None, pending_at=None
         )
+    elif state == "suspended":
+        one = msgspec.structs.replace(one, shut_at=at)
     elif state in ENDED:
         one = msgspec.structs.replace(
             one, ended_at=at, pending_plan=None, pending_version=None, pending_at=None,

@@ -134,6 +134,7 @@ def facts_of(one: Subscription) -> dict[str, str | int | None]:
         "trialEndsAt": one.trial_ends_at,
         "cancelAt": one.cancel_at,
         "endedAt": one.ended_at,
+        "shutAt": one.shut_at,
     }
     return {
         "subscriptionId": one.id,

@@ -16,8 +16,8 @@ subscription = _table(
     "subscription", id=_TEXT, holder_kind=_TEXT, holder=_TEXT, plan=_TEXT, plan_version=_INT,
     state=_TEXT, created_at=_INT, started_at=_INT, period_unit=_TEXT, period_count=_INT,
     anchor_at=_INT, trial_ends_at=_INT, grace_ends_at=_INT, cancel_at=_INT, pending_plan=_TEXT,
-    pending_version=_INT, pending_at=_INT, paused_at=_INT, ended_at=_INT, requested=_TEXT,
-    version=_INT, heard_at=_INT, due_at=_INT,
+    pending_version=_INT, pending_at=_INT, paused_at=_INT, shut_at=_INT, ended_at=_INT,
+    requested=_TEXT, version=_INT, heard_at=_INT, due_at=_INT,
 )  # fmt: skip
 quota = _table(
     "subscription_quota", bucket=_INT, overage_bucket=_INT, subscription=_TEXT, holder=_TEXT,

@@ -88,7 +88,11 @@ class GroupCopy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class SubscriptionCopy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Which consumer or group has which plan; `state` is access's word."""
+    """Which consumer or group has which plan; `state` is access's word.
+
+    `shut_at` is since when access keeps it shut for a late payment; None also where that was told
+    without saying since when.
+    """
 
     subscription_id: str
     holder_kind: Literal["consumer", "group"]
@@ -103,3 +107,4 @@ class SubscriptionCopy(msgspec.Struct, frozen=True, kw_only=True, rename="camel"
     trial_ends_at: str | None
     cancel_at: str | None
     ended_at: str | None
+    shut_at: str | None = None

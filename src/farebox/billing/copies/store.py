@@ -34,6 +34,7 @@ subscription = _table(
     "subscription_copy", subscription_id=_TEXT, holder_kind=_TEXT, consumer_id=_TEXT,
     group_id=_TEXT, plan_id=_TEXT, plan_version=_INT, state=_TEXT, period_unit=_TEXT,
     period_count=_INT, started_at=_TEXT, trial_ends_at=_TEXT, cancel_at=_TEXT, ended_at=_TEXT,
+    shut_at=_TEXT,
 )  # fmt: skip
 TABLES: Final = (product, feature, plan, plan_version, item, consumer, group, subscription)
 _JSON: Final = frozenset({"quotas", "features", "title", "offers", "metadata"})

@@ -4,7 +4,7 @@ Whoever calls this holds the lock of the schedule and writes what is returned.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,6 +14,7 @@ from farebox.billing.customers.service import read_customer
 from farebox.billing.invoices.model import (
     Invoice,
     InvoiceLine,
+    IssuedLine,
     PeriodClosed,
     TransitionRefused,
 )
@@ -26,7 +27,7 @@ from farebox.billing.pricing.rules_proration import prorate, share
 from farebox.billing.pricing.service_prices import find_price, price_for, prices_of, use_price
 from farebox.billing.pricing.service_promotions import reduced
 from farebox.billing.schedules.model import Charge, PaymentTerms, Proration, Schedule
-from farebox.billing.schedules.rules import with_invoice
+from farebox.billing.schedules.rules import period_end, with_invoice
 from farebox.billing.schedules.service import (
     charges_of_invoice,
     insert_charge,
@@ -147,42 +148,70 @@ def line_of_stretch(
     return msgspec.structs.replace(line, description=f"{line.description} ({found.promotion.name})")
 
 
+class Stretch(NamedTuple):
+    """A stretch of a period, and the subscription as it was then. It costs `most` at most."""
+
+    schedule: Schedule
+    period: Period
+    start: int
+    end: int
+    most: int | None = None
+
+
 def bill_stretch(
     tx: Tx, one: Schedule, period: Period, start: int, end: int, *, most: int | None = None
 ) -> Invoice | None:
-    """Issue the invoice of a stretch of a period; None where it costs nothing.
+    """Issue the invoice of a stretch of a period; None where it costs nothing."""
+    return bill_stretches(tx, [Stretch(one, period, start, end, most)])
+
+
+def bill_stretches(tx: Tx, stretches: Sequence[Stretch]) -> Invoice | None:
+    """Issue one invoice of stretches that follow each other; None where they cost nothing.
 
     A part of a period costs its share of the price, rounded once, and never more than `most`.
     """
-    line = line_of_stretch(tx, one, period, start, end)
-    if line is not None and most is not None:
-        line = msgspec.structs.replace(line, amount=min(line.amount, most))
-    if line is None or not line.amount:
+    priced = [(each, line) for each in stretches if (line := _line_of(tx, each)) is not None]
+    if not priced:
         return None
-    made = issue_of_plan(tx, one, [line], period=(start, end))
-    sold = made.lines[0]
-    insert_charge(
+    made = issue_of_plan(
         tx,
-        Charge(
-            id=record_id("chg"),
-            subscription=one.subscription,
-            starts_at=start,
-            ends_at=end,
-            period_starts_at=period.start_us,
-            period_ends_at=period.end_us,
-            plan=one.plan,
-            plan_version=one.plan_version,
-            price=line.price or "",
-            price_version=line.price_version or 1,
-            amount=line.amount,
-            net=line.amount - sold.discount,
-            invoice=made.id,
-            line=str(sold.line),
-            state="open",
-            created_at=tx.now_us,
-        ),
+        priced[0][0].schedule,
+        [line for _, line in priced],
+        period=(priced[0][0].start, priced[-1][0].end),
     )
+    for (each, line), sold in zip(priced, made.lines, strict=True):
+        insert_charge(tx, _charge_of(tx, each, line, sold, invoice=made.id))
     return made
+
+
+def _line_of(tx: Tx, each: Stretch) -> InvoiceLine | None:
+    line = line_of_stretch(tx, each.schedule, each.period, each.start, each.end)
+    if line is not None and each.most is not None:
+        line = msgspec.structs.replace(line, amount=min(line.amount, each.most))
+    return line if line is not None and line.amount else None
+
+
+def _charge_of(
+    tx: Tx, each: Stretch, line: InvoiceLine, sold: IssuedLine, *, invoice: str
+) -> Charge:
+    return Charge(
+        id=record_id("chg"),
+        subscription=each.schedule.subscription,
+        starts_at=each.start,
+        ends_at=each.end,
+        period_starts_at=each.period.start_us,
+        period_ends_at=each.period.end_us,
+        plan=each.schedule.plan,
+        plan_version=each.schedule.plan_version,
+        price=line.price or "",
+        price_version=line.price_version or 1,
+        amount=line.amount,
+        net=line.amount - sold.discount,
+        invoice=invoice,
+        line=str(sold.line),
+        state="open",
+        created_at=tx.now_us,
+    )
 
 
 def part_of_fee(
@@ -203,6 +232,16 @@ def wait_for(
     """Return a schedule that waits for an invoice, whose payment is opened."""
     open_payment(tx, one, invoice, key=f"{invoice.id}:0")
     return with_invoice(one, invoice.id, terms or terms_of(tx, one), tx.now_us)
+
+
+def collect(tx: Tx, one: Schedule, invoice: Invoice | None) -> Schedule:
+    """Return a schedule that waits for an invoice, unless there is none or credit has paid it."""
+    if invoice is None:
+        return one
+    if invoice.state != "paid":
+        return wait_for(tx, one, invoice)
+    settle_charges(tx, invoice)
+    return one
 
 
 def open_payment(
@@ -226,6 +265,14 @@ def stop_payments(tx: Tx, invoice: Invoice) -> None:
     for each in payments_of(tx, "invoice", invoice.id):
         if each.state in {"created", "action_required"}:
             call_off(tx, each.id)
+
+
+def settle_charges(tx: Tx, invoice: Invoice) -> list[Charge]:
+    """Note the charges of a paid invoice as paid, and return them."""
+    charges = [each for each in charges_of_invoice(tx, invoice.id) if each.state == "open"]
+    for each in charges:
+        write_charge(tx, msgspec.structs.replace(each, state="paid"))
+    return charges
 
 
 def void_charges(tx: Tx, invoice: Invoice) -> list[Charge]:
@@ -295,3 +342,22 @@ def tell_paid(
     tell(tx, one, "payment.succeeded", **said)
     if renewed:
         tell(tx, one, "subscription.renewed", **said)
+
+
+def decline(tx: Tx, one: Schedule, wish: str, reason: str) -> None:
+    """Tell access that a wish is not granted: its subscription stays as it is.
+
+    It names the plan that is there, or planned, so that access shows no wish any more.
+    """
+    planned = one.pending_plan is not None and one.change_invoice is None
+    tell(
+        tx,
+        one,
+        "subscription.changed",
+        change="plan",
+        plan=one.pending_plan if planned else one.plan,
+        planVersion=one.pending_version if planned else one.plan_version,
+        effectiveAt=shown(period_end(one, tx.now_us)) if planned else None,
+        declined=wish,
+        reason=reason,
+    )

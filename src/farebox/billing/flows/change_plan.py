@@ -12,14 +12,16 @@ which 5.49 are to be paid.
 
 import msgspec
 
+from farebox.billing.flows.bill_arrears import bill_used
 from farebox.billing.flows.bill_subscription import (
     bill_stretch,
+    collect,
+    decline,
     open_payment,
-    shown,
+    settle_charges,
     stop_payments,
     take_back,
     tell,
-    wait_for,
     with_price,
 )
 from farebox.billing.flows.issue_invoices import credit_invoice
@@ -29,7 +31,7 @@ from farebox.billing.invoices.service_notes import creditable, find_note
 from farebox.billing.pricing.model_prices import Price
 from farebox.billing.pricing.rules_proration import capped_credit, prorate, share
 from farebox.billing.schedules.model import Charge, Proration, Schedule
-from farebox.billing.schedules.rules import period_end, period_of
+from farebox.billing.schedules.rules import period_of, without_change
 from farebox.billing.schedules.service import (
     charges_of,
     charges_of_invoice,
@@ -119,39 +121,9 @@ def change_now(tx: Tx, one: Schedule, price: Price, *, plan: str, version: int) 
 
 def _change_in_arrears(tx: Tx, one: Schedule, changed: Schedule) -> Changed:
     """Bill what was used of the old plan; the rest of the period is billed at its end."""
-    invoice = bill_used(tx, one, tx.now_us)
-    after = confirmed(tx, changed)
-    if invoice is None:
-        return Changed(schedule=after)
-    if invoice.state == "paid":
-        settle_charges(tx, invoice)
-        return Changed(schedule=after, invoice=invoice)
-    return Changed(schedule=wait_for(tx, after, invoice), invoice=invoice)
-
-
-def bill_used(tx: Tx, one: Schedule, until: int) -> Invoice | None:
-    """Issue the invoice of what was used in arrears of the running period and is not billed."""
-    if one.anchor_at is None or until <= one.anchor_at:
-        return None
-    period = period_of(one, one.next_index)
-    start, end = unbilled_since(tx, one), min(until, period.end_us)
-    return None if end <= start else bill_stretch(tx, one, period, start, end)
-
-
-def unbilled_since(tx: Tx, one: Schedule) -> int:
-    """Return since when use in arrears is not billed: the period's start, or a change within it."""
-    period = period_of(one, one.next_index)
-    # What was voided by hand counts as billed: who was forgiven is not asked again.
-    billed = [each.ends_at for each in charges_of(tx, one.subscription)]
-    return max([period.start_us, *(end for end in billed if end <= period.end_us)])
-
-
-def settle_charges(tx: Tx, invoice: Invoice) -> list[Charge]:
-    """Note the charges of a paid invoice as paid, and return them."""
-    charges = [each for each in charges_of_invoice(tx, invoice.id) if each.state == "open"]
-    for each in charges:
-        write_charge(tx, msgspec.structs.replace(each, state="paid"))
-    return charges
+    billed, invoice = bill_used(tx, one, tx.now_us)
+    after = confirmed(tx, msgspec.structs.replace(changed, next_index=billed.next_index))
+    return Changed(schedule=collect(tx, after, invoice), invoice=invoice)
 
 
 # -- what becomes of it ----------------------------------------------------------------------------
@@ -186,12 +158,7 @@ def change_failed(tx: Tx, one: Schedule, reason: str) -> Schedule:
     # What was given back for the change is billed again, and no more: who was forgiven stays so.
     given = _given_back(tx, one.subscription, charge.starts_at)
     again = bill_stretch(tx, back, period, charge.starts_at, charge.ends_at, most=given)
-    if again is None:
-        return back
-    if again.state == "paid":
-        settle_charges(tx, again)
-        return back
-    return wait_for(tx, back, again)
+    return collect(tx, back, again)
 
 
 def _given_back(tx: Tx, subscription: str, at: int) -> int:
@@ -199,16 +166,6 @@ def _given_back(tx: Tx, subscription: str, at: int) -> int:
     keys = [f"{each.id}:given_back" for each in charges_of(tx, subscription) if each.cut_at == at]
     notes = [note for key in keys if (note := find_note(tx, key)) is not None]
     return sum(line.amount for note in notes for line in note.lines)
-
-
-def without_change(one: Schedule) -> Schedule:
-    """Return a schedule without a plan that is wished for; a price that is planned stays."""
-    return msgspec.structs.replace(
-        one,
-        pending_plan=None,
-        pending_version=None,
-        change_invoice=None,
-    )
 
 
 def confirmed(tx: Tx, one: Schedule) -> Schedule:
@@ -223,22 +180,3 @@ def confirmed(tx: Tx, one: Schedule) -> Schedule:
         planVersion=after.plan_version,
     )
     return after
-
-
-def decline(tx: Tx, one: Schedule, wish: str, reason: str) -> None:
-    """Tell access that a wish is not granted: its subscription stays as it is.
-
-    It names the plan that is there, or planned, so that access shows no wish any more.
-    """
-    planned = one.pending_plan is not None and one.change_invoice is None
-    tell(
-        tx,
-        one,
-        "subscription.changed",
-        change="plan",
-        plan=one.pending_plan if planned else one.plan,
-        planVersion=one.pending_version if planned else one.plan_version,
-        effectiveAt=shown(period_end(one, tx.now_us)) if planned else None,
-        declined=wish,
-        reason=reason,
-    )

@@ -10,24 +10,22 @@ import msgspec
 
 from farebox.billing.copies.service import find_plan
 from farebox.billing.customers.service import read_customer
+from farebox.billing.flows.bill_arrears import bill_used
 from farebox.billing.flows.bill_subscription import (
+    collect,
+    decline,
     price_of_plan,
     shown,
     stop_payments,
     take_back,
     tell,
-    wait_for,
 )
 from farebox.billing.flows.change_plan import (
     Changed,
-    bill_used,
     change_failed,
     change_now,
     confirmed,
-    decline,
     give_back,
-    settle_charges,
-    without_change,
 )
 from farebox.billing.flows.looking import undone
 from farebox.billing.flows.renew_subscription import close
@@ -40,7 +38,7 @@ from farebox.billing.schedules.rules import (
     owes_next,
     period_end,
     period_of,
-    with_period_billed,
+    without_change,
 )
 from farebox.billing.schedules.service import lock_schedule, terms_for, write_schedule
 from farebox.events.model import Event
@@ -174,14 +172,9 @@ def _resume_in_arrears(tx: Tx, one: Schedule) -> Changed:
     period = period_of(one, one.next_index)
     if period.end_us > tx.now_us:
         return Changed(schedule=one)
-    invoice = bill_used(tx, one, period.end_us)
-    after = anchored(with_period_billed(one), tx.now_us)
-    if invoice is None:
-        return Changed(schedule=after)
-    if invoice.state == "paid":
-        settle_charges(tx, invoice)
-        return Changed(schedule=after, invoice=invoice)
-    return Changed(schedule=wait_for(tx, after, invoice), invoice=invoice)
+    billed, invoice = bill_used(tx, one, period.end_us)
+    after = anchored(billed, tx.now_us)
+    return Changed(schedule=collect(tx, after, invoice), invoice=invoice)
 
 
 # -- another plan ----------------------------------------------------------------------------------

@@ -6,10 +6,12 @@ by `subscription.past_due` alone, because `payment.failed` would cut it short.
 
 import msgspec
 
-from farebox.billing.copies.service import find_subscription
 from farebox.billing.flows import issue_invoices
+from farebox.billing.flows.bill_arrears import bill_used, shut_since
 from farebox.billing.flows.bill_subscription import (
+    collect,
     open_payment,
+    settle_charges,
     shown,
     stop_payments,
     take_back,
@@ -17,7 +19,7 @@ from farebox.billing.flows.bill_subscription import (
     tell_paid,
     void_charges,
 )
-from farebox.billing.flows.change_plan import change_failed, change_paid, settle_charges
+from farebox.billing.flows.change_plan import change_failed, change_paid
 from farebox.billing.flows.settle_payment import SETTLERS
 from farebox.billing.invoices.model import Invoice
 from farebox.billing.invoices.rules import OVER
@@ -89,18 +91,14 @@ def _gone_on(
     after = after_payment(one, tx.now_us)
     if one.state == "canceled":
         return after
-    if had_no_access(tx, one):
+    shut_at, used = shut_since(tx, one), None
+    if shut_at is not None:
+        if not after.advance:
+            after, used = bill_used(tx, after, shut_at)
         after = skipped_to(after, tx.now_us)
     renewed = renewed and one.state != "pending_payment"
     tell_paid(tx, after, paid, renewed=renewed, payment=payment)
-    return after
-
-
-def had_no_access(tx: Tx, one: Schedule) -> bool:
-    """Tell whether a subscription is shut at access while its payment is late."""
-    known = find_subscription(tx, one.subscription)
-    shut = known is not None and known.state in {"suspended", "expired"}
-    return one.state == "suspended" or (one.state == "past_due" and shut)
+    return collect(tx, after, used)
 
 
 def fall_late(

@@ -6,11 +6,10 @@ taken back. Usage that is not final yet is what access told last in a snapshot.
 
 import msgspec
 
+from farebox.billing.flows.bill_arrears import unbilled_since, with_planned
 from farebox.billing.flows.bill_subscription import line_of_stretch, terms_of
-from farebox.billing.flows.change_plan import unbilled_since
 from farebox.billing.flows.looking import undone
 from farebox.billing.flows.rate_product import NotRated, known_of, rate
-from farebox.billing.flows.renew_subscription import with_planned
 from farebox.billing.flows.sold import Sold
 from farebox.billing.invoices.model import Invoice, InvoiceLine
 from farebox.billing.invoices.service import draft

@@ -11,28 +11,25 @@ from typing import Final
 
 import msgspec
 
-from farebox.billing.customers.service import read_customer
 from farebox.billing.flows.begin_subscription import end_trial, start
+from farebox.billing.flows.bill_arrears import bill_used, shut_since, with_planned
 from farebox.billing.flows.bill_subscription import (
     bill_stretch,
     open_payment,
-    price_of_plan,
-    wait_for,
-    with_price,
-)
-from farebox.billing.flows.change_plan import (
-    bill_used,
-    change_failed,
-    decline,
     settle_charges,
-    without_change,
+    wait_for,
 )
+from farebox.billing.flows.change_plan import change_failed
 from farebox.billing.flows.dunning import call_late, give_up, paid_up, try_again
 from farebox.billing.payments.service import payments_of
-from farebox.billing.pricing.model_prices import PriceUnknown
-from farebox.billing.pricing.service_prices import find_price
 from farebox.billing.schedules.model import Schedule, Step
-from farebox.billing.schedules.rules import ended, next_due, period_of, with_period_billed
+from farebox.billing.schedules.rules import (
+    LOOK_AGAIN_US,
+    ended,
+    next_due,
+    period_of,
+    with_period_billed,
+)
 from farebox.billing.schedules.service import due_schedules, lock_schedule, write_schedule
 from farebox.storage import Database, Tx
 
@@ -68,8 +65,13 @@ def do_due(tx: Tx, subscription: str) -> Step | None:
 
 
 def bill(tx: Tx, one: Schedule) -> Schedule:
-    """Bill the next period: in advance the one that begins, in arrears the one that has ended."""
-    if one.change_invoice is not None and not _decides(tx, one.change_invoice):
+    """Bill the next period: in advance the one that begins, in arrears the one that has ended.
+
+    It waits while a payment decides which plan it is on.
+    """
+    if one.change_invoice is not None:
+        if _decides(tx, one.change_invoice):
+            return msgspec.structs.replace(one, retry_at=tx.now_us + LOOK_AGAIN_US)
         one = change_failed(tx, one, "not_paid")
         if one.invoice is not None:
             return one
@@ -91,41 +93,10 @@ def _bill_in_arrears(tx: Tx, one: Schedule) -> Schedule:
     period = period_of(one, one.next_index)
     if tx.now_us < period.end_us:
         return one
-    invoice = bill_used(tx, one, period.end_us)
-    billed = with_planned(tx, with_period_billed(one))
+    billed, invoice = bill_used(tx, one, period.end_us)
     if invoice is None or invoice.state == "paid":
         return paid_up(tx, billed, invoice)
     return wait_for(tx, billed, invoice)
-
-
-def with_planned(tx: Tx, one: Schedule) -> Schedule:
-    """Return a schedule with the plan, or the price, that was planned for the end of the period.
-
-    Access changes it at its own instant. A plan that is not sold any more is not changed to.
-    """
-    if one.change_invoice is not None:
-        return one
-    if one.pending_plan is None:
-        return _with_planned_price(tx, one)
-    customer = read_customer(tx, one.customer)
-    try:
-        price = price_of_plan(
-            tx, customer, plan=one.pending_plan, unit=one.unit, count=one.count,
-            currency=one.currency,
-        )  # fmt: skip
-    except PriceUnknown:
-        kept = without_change(one)
-        decline(tx, kept, "plan", "price_unknown")
-        return _with_planned_price(tx, kept)
-    version = one.plan_version if one.pending_version is None else one.pending_version
-    return without_change(with_price(tx, one, price, plan=one.pending_plan, version=version))
-
-
-def _with_planned_price(tx: Tx, one: Schedule) -> Schedule:
-    if one.pending_price is None:
-        return one
-    price = find_price(tx, one.pending_price, one.pending_price_version)
-    return with_price(tx, one, price, plan=one.plan, version=one.plan_version)
 
 
 def begin_paying(tx: Tx, one: Schedule) -> Schedule:
@@ -142,12 +113,16 @@ def end(tx: Tx, one: Schedule) -> Schedule:
 def close(tx: Tx, one: Schedule, at: int) -> Schedule:
     """Return a schedule that has ended at an instant, its last use in arrears billed.
 
-    The last invoice is tried once; then it is past due like any other.
+    Use ended where access was shut for a late payment. The last invoice is tried once; then it is
+    past due like any other.
     """
     if one.change_invoice is not None:
         one = change_failed(tx, one, "canceled")
-    last = None if one.advance or one.state == "trialing" else bill_used(tx, one, at)
     after = ended(one, at)
+    if one.advance or one.state == "trialing":
+        return after
+    shut_at = shut_since(tx, one)
+    _, last = bill_used(tx, one, at if shut_at is None else min(at, shut_at))
     if last is None or last.state == "paid":
         if last is not None:
             settle_charges(tx, last)

@@ -145,10 +145,16 @@ def _steps(one: Schedule) -> Sequence[tuple[int | None, Step]]:
     return (
         (one.cancel_at, "cancel"),
         (one.give_up_at, "give_up"),
-        (one.retry_at, "retry"),
+        (None if one.invoice is None else one.retry_at, "retry"),
         (one.late_at, "late"),
-        (bills_at(one) if one.invoice is None and one.state in _COLLECTED else None, "bill"),
+        (_next_bill_at(one), "bill"),
     )
+
+
+def _next_bill_at(one: Schedule) -> int | None:
+    """Return when the next period is billed, or looked at again where its plan is not known."""
+    due_at = bills_at(one) if one.invoice is None and one.state in _COLLECTED else None
+    return None if due_at is None else max(due_at, one.retry_at or due_at)
 
 
 # -- what a payment leads to -----------------------------------------------------------------------
@@ -224,6 +230,18 @@ def skipped_to(one: Schedule, now: int) -> Schedule:
 def anchored(one: Schedule, at: int) -> Schedule:
     """Return a schedule whose periods count from an instant, none of them billed."""
     return msgspec.structs.replace(one, anchor_at=at, next_index=0)
+
+
+def without_change(one: Schedule) -> Schedule:
+    """Return a schedule without a plan that is wished for; a price that is planned stays."""
+    return msgspec.structs.replace(
+        one,
+        # An invoice is still tried again; a period that waited for the plan is billed at once.
+        retry_at=None if one.invoice is None else one.retry_at,
+        pending_plan=None,
+        pending_version=None,
+        change_invoice=None,
+    )
 
 
 def ended(one: Schedule, at: int) -> Schedule:
