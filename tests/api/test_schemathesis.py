@@ -24,6 +24,7 @@ from schemathesis.generation.feedback import FeedbackSources
 from schemathesis.pytest._test_builder import build_operation_test
 from schemathesis.python._constants.orchestrator import make_constants_value_source
 
+from farebox.http import waiting
 from farebox.http.app import App
 from farebox.http.deps import Services
 from farebox.kernel.clock import ManualClock
@@ -106,8 +107,10 @@ def furnish(engine: Engine, app: App) -> Furnished:
 
 
 @pytest.fixture
-def stage(engine: Engine, app: App) -> Iterator[Stage]:
+def stage(engine: Engine, app: App, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     """Return databases of this test's own, with one of everything in them."""
+    # No other service is at work here, so nobody would bring what a request waits for.
+    monkeypatch.setattr(waiting, "PATIENCE_S", 0)
     made = _furnished.get(engine.name)
     if made is None:
         made = _furnished[engine.name] = furnish(engine, app)
