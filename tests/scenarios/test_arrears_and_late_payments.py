@@ -145,6 +145,25 @@ def test_whoever_ends_it_while_a_payment_is_late_pays_for_the_time_with_access(
     assert last.total == total
 
 
+def test_a_plan_that_ignores_failed_payments_is_billed_for_all_of_the_time(both):
+    both.access.plan("trusted", FILMS, on_payment_failed="ignore")
+    both.talk()
+    both.price("plan", "trusted", flat("30"), timing="arrears")
+    both.billing.terms(retry_days=(1,), at_end="suspend")
+    one = late(both, "trusted")
+    both.live("2027-04-02")
+    assert (both.access.state(one), both.billing.state(one)) == ("active", "suspended")
+    both.billing.card()
+    both.live("2027-06-10")
+    both.billing.pay(one)
+    both.talk()
+    april, may = (
+        ("2027-04-01", "2027-05-01", 3000, "paid"),
+        ("2027-05-01", "2027-06-01", 3000, "paid"),
+    )
+    assert both.billing.bills(one) == [MARCH, april, may]
+
+
 def test_whoever_was_shut_out_at_once_ends_it_without_another_invoice(both):
     one = late(both, "strict")
     both.live("2027-04-02")

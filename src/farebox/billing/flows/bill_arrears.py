@@ -57,12 +57,15 @@ def unbilled_since(tx: Tx, one: Schedule) -> int:
 def shut_since(tx: Tx, one: Schedule) -> int | None:
     """Return since when access keeps a subscription shut for a late payment; None: it is open.
 
-    Where it is shut, but access has not told since when, nothing after what is billed counts as
-    used: nobody pays for what they may not have had.
+    Access decides: a plan that ignores failed payments stays open, whatever billing has given up.
+    Where access has not told since when, nothing after what is billed counts as used: nobody pays
+    for what they may not have had.
     """
+    if one.state not in {"past_due", "suspended"}:
+        return None
     known = find_subscription(tx, one.subscription)
-    shut = known is not None and known.state in {"suspended", "expired"}
-    if one.state != "suspended" and not (one.state == "past_due" and shut):
+    shut = one.state == "suspended" if known is None else known.state in {"suspended", "expired"}
+    if not shut:
         return None
     if known is None or known.shut_at is None:
         return billed_until(one) or tx.now_us
