@@ -3,7 +3,6 @@
 import threading
 
 import pytest
-import sqlalchemy as sa
 
 from farebox.billing.books.model import About
 from farebox.billing.flows import settle_payment
@@ -16,7 +15,7 @@ from farebox.billing.pricing.model_money import RefundRefused
 from farebox.billing.wallets import service as wallets
 from tests.support.payments import ANNA, Till
 from tests.support.services import PATIENCE_S, at_once, run
-from tests.support.threads import Worker
+from tests.support.threads import Worker, wait_until_it_waits
 
 
 @pytest.fixture
@@ -236,15 +235,3 @@ def test_a_chargeback_takes_what_a_payment_at_the_same_moment_leaves(till, toppe
     assert made.recovered == 300
     assert till.wallet().paid == 0
     assert till.trial() == {"chargebacks": -700, "revenue": 700}
-
-
-def wait_until_it_waits(database, worker):
-    """Return when somebody waits for a lock; on SQLite whoever writes second does at once."""
-    waiting = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-    for _ in range(int(PATIENCE_S * 100)):
-        with database.read() as tx:
-            postgresql = tx.connection.dialect.name == "postgresql"
-            if not postgresql or tx.run(waiting).scalar_one():
-                return
-        worker.join(0.01)
-    raise AssertionError("nobody waits")

@@ -1,5 +1,6 @@
 """Places in carts: never more than there are, theirs for a while, kept while money moves."""
 
+import threading
 from functools import partial
 
 import pytest
@@ -18,8 +19,9 @@ from farebox.access.marketplace.model import (
 )
 from farebox.access.marketplace.rules import MINUTE_US, offer_of, place_state
 from farebox.access.marketplace.service_capacity import availability_of
-from tests.support.services import ADA, at_once, now, run
+from tests.support.services import ADA, PATIENCE_S, at_once, now, run
 from tests.support.stall import ONLINE, TICKET, Stall
+from tests.support.threads import Worker, wait_until_it_waits
 
 QUARTER = 15 * MINUTE_US
 
@@ -82,6 +84,30 @@ def test_asking_again_does_not_begin_the_time_anew(stall, clock):
     assert again.id != place.id
     assert again.expires_at >= clock.now_us() + QUARTER
     assert run(stall.database, places.read_place, place.id).ended_by == "expired"
+
+
+def test_a_place_that_is_renewed_while_it_is_asked_for_again_is_kept(stall, clock):
+    buyer = stall.buyer()
+    place = stall.hold(buyer, "play")
+    clock.move(QUARTER)
+    renewed, may_end = threading.Event(), threading.Event()
+
+    def renew(tx):
+        places.renew_place(tx, place.id, consumer=buyer)
+        renewed.set()
+        assert may_end.wait(PATIENCE_S)
+
+    renewing = Worker(stall.database.run, renew)
+    renewing.start()
+    assert renewed.wait(PATIENCE_S)
+    asking = Worker(stall.hold, buyer, "play")
+    asking.start()
+    wait_until_it_waits(stall.database, asking)
+    may_end.set()
+    renewing.result()
+    held = asking.result()
+    assert (held.id, held.renewals, place_state(held, now(stall.database))) == (place.id, 1, "held")
+    assert left(stall) == 4
 
 
 def test_an_offer_says_how_long_its_places_are_held(stall, clock):

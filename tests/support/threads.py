@@ -4,6 +4,11 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import sqlalchemy as sa
+
+from farebox.storage import Database
+from tests.support.services import PATIENCE_S
+
 
 class Worker(threading.Thread):
     """A thread that keeps what its function returned or raised."""
@@ -36,3 +41,15 @@ def together(work: Callable[..., Any], each: Sequence[Any]) -> list[Any]:
     for worker in workers:
         worker.start()
     return [worker.result() for worker in workers]
+
+
+def wait_until_it_waits(database: Database, worker: Worker) -> None:
+    """Return when somebody waits for a lock; on SQLite whoever writes second does at once."""
+    waiting = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    for _ in range(int(PATIENCE_S * 100)):
+        with database.read() as tx:
+            postgresql = tx.connection.dialect.name == "postgresql"
+            if not postgresql or tx.run(waiting).scalar_one():
+                return
+        worker.join(0.01)
+    raise AssertionError("nobody waits")

@@ -235,7 +235,9 @@ def _resolve(tx: Tx, command: Capture | Pin | Release) -> Applied | None:
 def _open_place(tx: Tx, consumer: str, item: str, offer: str) -> Place | None:
     table = store.place
     here = (table.c.consumer == consumer, table.c.item == item, table.c.offer == offer)
-    row = tx.one(sa.select(table).where(*here, table.c.ended_at.is_(None)))
+    # Locked, because one that has lapsed may be renewed at this moment.
+    mine = sa.select(table).where(*here, table.c.ended_at.is_(None))
+    row = tx.one(mine.with_for_update())
     return None if row is None else store.place_of(row)
 
 
