@@ -9,6 +9,7 @@ from farebox.access.buckets import service as buckets
 from farebox.access.catalog.service import create_product
 from farebox.access.consumers.service import create_consumer
 from farebox.billing.copies import service as copies
+from farebox.billing.flows import renew_subscription
 from farebox.billing.flows.deliver_invoices import Deliveries
 from farebox.billing.flows.say_by_hand import say_chargeback
 from farebox.billing.invoices import store
@@ -54,6 +55,29 @@ def test_a_name_that_no_font_shows_keeps_nobody_elses_invoice(billing, clock):
     assert {(row.document == invoice.id, row.error) for row in rows} == {
         (True, None), (False, "pdf_unfit"),
     }  # fmt: skip
+
+
+def test_a_subscription_that_cannot_be_billed_hides_none_that_is_due_after_it(
+    billing, clock, monkeypatch
+):
+    stage = Renewals(billing, clock, at="2027-03-01")
+    stage.card()
+    broken, other = stage.subscribe("basic"), stage.subscribe("pro")
+    real = renew_subscription.bill
+
+    def bill(tx, one):
+        if one.subscription == broken:
+            raise RuntimeError("poison")
+        return real(tx, one)
+
+    monkeypatch.setitem(renew_subscription.STEPS, "bill", bill)
+    monkeypatch.setattr(renew_subscription, "AT_ONCE", 1)
+    stage.at("2027-04-01")
+    worker = renew_subscription.DueSchedules(billing)
+    with pytest.raises(RuntimeError, match="poison"):
+        worker.step()
+    assert [worker.step() for _ in range(2)] == [1, 0]
+    assert [len(stage.bills(one)) for one in (broken, other)] == [1, 2]
 
 
 @pytest.mark.parametrize("prefix", ["INV-2027", "INV", "INV-1"])

@@ -325,8 +325,9 @@ def test_an_invoice_that_cannot_be_earned_keeps_no_other_waiting(billing, clock,
         worker.step()
 
     assert earned(billing, first, second) == (0, 1_000)
+    assert worker.step() == 0, "it rests, and the worker has nothing else to do"
     monkeypatch.undo()
-    worker.step()
+    InvoicesDue(billing).step()
     assert earned(billing, first, second) == (1_000, 1_000)
 
 

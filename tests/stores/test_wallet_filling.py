@@ -287,7 +287,7 @@ def test_a_wallet_that_cannot_be_filled_keeps_no_other_waiting(billing, till, mo
     gone = msgspec.structs.replace(
         run(billing, settings.read_automatic, ANNA, "RUB"), customer="con_gone"
     )
-    monkeypatch.setattr(top_ups, "due_wallets", lambda tx: [gone, *real(tx)])
+    monkeypatch.setattr(top_ups, "due_wallets", lambda tx, limit: [gone, *real(tx, limit)])
     claim = top_ups.claim_due
 
     def claim_due(tx, customer, currency):

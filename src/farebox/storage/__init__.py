@@ -1,6 +1,6 @@
 """Databases and transactions on SQLite and PostgreSQL. Knows no business word."""
 
-from farebox.storage.database import LOG_MB, Database, Problem, Tx, each_alone, problem_of
+from farebox.storage.database import LOG_MB, Database, Problem, Tx, problem_of
 from farebox.storage.migrations import MigrationRefused, migrate, pending
 from farebox.storage.opening import open_database, url_of_file
 from farebox.storage.tables import table
@@ -11,7 +11,6 @@ __all__ = [
     "MigrationRefused",
     "Problem",
     "Tx",
-    "each_alone",
     "migrate",
     "open_database",
     "pending",

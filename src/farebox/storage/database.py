@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from enum import Enum
-from functools import partial
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -258,13 +257,6 @@ class Database(ABC):
     def close(self) -> None:
         """Close every connection."""
 
-    def run_each(self, works: Sequence[Callable[[Tx], object]]) -> int:
-        """Run each work in a transaction of its own, as `run` does; returns how many there were.
-
-        One that fails keeps none of the others waiting; the first failure is raised at the end.
-        """
-        return each_alone([partial(self.run, work) for work in works])
-
     def run(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in a writing transaction, again while the database says 'run again'.
 
@@ -282,22 +274,6 @@ class Database(ABC):
                 if problem_of(error) is not Problem.TRANSIENT:
                     raise
         raise TryAgain
-
-
-def each_alone(calls: Sequence[Callable[[], object]]) -> int:
-    """Make calls one after the other; returns how many there were.
-
-    One that fails keeps none of the others waiting; the first failure is raised at the end.
-    """
-    failures = []
-    for call in calls:
-        try:
-            call()
-        except Exception as error:  # noqa: BLE001 - it is raised when the others are done
-            failures.append(error)
-    if failures:
-        raise failures[0]
-    return len(calls)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from functools import partial
 
 from farebox.access.flows.subscription_changes import settle_subscription
 from farebox.access.subscriptions.service import due_subscriptions
+from farebox.events.rests import Rests
 from farebox.platform.model import SYSTEM
 from farebox.storage import Database
 
@@ -19,14 +20,17 @@ class DueSubscriptions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._rests = Rests()
 
     def step(self) -> int:
         """Do up to a hundred of the longest due; returns how many there were. Repeating is safe.
 
-        One that fails keeps none of the others waiting; the first failure is raised at the end.
+        One that fails keeps none of the others waiting, and rests (`Rests.each`).
         """
         with self._database.read() as tx:
-            due = due_subscriptions(tx, AT_ONCE)
-        return self._database.run_each(
-            [partial(settle_subscription, actor=SYSTEM, subscription_id=each) for each in due]
+            due = due_subscriptions(tx, AT_ONCE + len(self._rests))
+        run = self._database.run
+        settle = partial(settle_subscription, actor=SYSTEM)
+        return self._rests.each(
+            {each: partial(run, partial(settle, subscription_id=each)) for each in due}
         )

@@ -25,11 +25,13 @@ from farebox.billing.wallets import service as wallets
 from farebox.billing.wallets import service_top_ups as top_ups
 from farebox.billing.wallets.model import AutomaticTopUp, TopUp
 from farebox.billing.wallets.service_settings import stop_automatic
+from farebox.events.rests import Rests
 from farebox.events.service import publish
 from farebox.kernel.refusals import Refusal, TryAgain
 from farebox.ledger.model import PURCHASED
-from farebox.storage import Database, Tx, each_alone
+from farebox.storage import Database, Tx
 
+AT_ONCE: Final = 100
 NO_METHOD: Final = "no_method"
 _log: Final = structlog.get_logger("farebox.wallets")
 
@@ -90,15 +92,18 @@ class WalletFilling:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._rests = Rests()
 
     def step(self) -> int:
         """Ask for what is due; returns how many wallets were dealt with.
 
-        One that fails keeps none of the others waiting; the first failure is raised at the end.
+        One that fails keeps none of the others waiting, and rests (`Rests.each`).
         """
         with self._database.read() as tx:
-            due = top_ups.due_wallets(tx)
-        return each_alone([partial(self._ask, one) for one in due])
+            due = top_ups.due_wallets(tx, AT_ONCE + len(self._rests))
+        return self._rests.each(
+            {(one.customer, one.currency): partial(self._ask, one) for one in due}
+        )
 
     def _ask(self, one: AutomaticTopUp) -> None:
         try:

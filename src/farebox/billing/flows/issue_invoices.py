@@ -26,6 +26,7 @@ from farebox.billing.invoices.service_recognition import due_lines, recognise, r
 from farebox.billing.payments.model import Chargeback, Payment, Refund
 from farebox.billing.payments.service import find_payment, open_intent
 from farebox.billing.payments.service_refunds import request_refund
+from farebox.events.rests import Rests
 from farebox.platform.model import SYSTEM, Actor
 from farebox.storage import Database, Tx
 
@@ -40,23 +41,29 @@ class InvoicesDue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._rests = Rests()
 
     def step(self) -> int:
         """Do what is due, up to 100 of each; returns how many rows were dealt with.
 
-        One that fails keeps none of the others waiting; the first failure is raised at the end.
+        One that fails keeps none of the others waiting, and rests (`Rests.each`).
         """
         # Looked at first: a writing transaction would make every other writer wait its turn.
         with self._database.read() as tx:
-            late = due_invoices(tx, limit=AT_ONCE)
-            lines = due_lines(tx, limit=AT_ONCE)
-        works: list[Callable[[Tx], object]] = [
-            partial(fall_due, invoice_id=invoice) for invoice in late
-        ]
-        if lines and not self._earned_together():
-            works += [partial(recognise, invoice_id=one, line=line) for one, line in lines]
-        self._database.run_each(works)
-        return len(late) + len(lines)
+            most = AT_ONCE + len(self._rests)
+            late = due_invoices(tx, limit=most)
+            lines = due_lines(tx, limit=most)
+        works: dict[tuple[str, int], Callable[[Tx], object]] = {
+            (invoice, 0): partial(fall_due, invoice_id=invoice) for invoice in late
+        }
+        together = bool(lines) and not self._rests and self._earned_together()
+        if not together:
+            works |= {
+                (one, line): partial(recognise, invoice_id=one, line=line) for one, line in lines
+            }
+        run = self._database.run
+        done = self._rests.each({key: partial(run, work) for key, work in works.items()})
+        return done + len(lines) if together else done
 
     def _earned_together(self) -> bool:
         """Earn what is due in one transaction, which is cheaper; tells whether that went well."""

@@ -13,6 +13,7 @@ from farebox.billing.flows.take_purchase import let_go
 from farebox.billing.orders.service import due_orders, lock_order
 from farebox.billing.orders.service_paying import orders_to_pay, pay_order
 from farebox.billing.orders.service_waiting import drop_waiting, due_waiting
+from farebox.events.rests import Rests
 from farebox.storage import Database, Tx
 
 AT_ONCE: Final = 100
@@ -27,22 +28,25 @@ class DueOrders:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._rests = Rests()
 
     def step(self) -> int:
         """Do up to a hundred of each; returns how many were dealt with. Repeating is safe.
 
-        One that fails keeps none of the others waiting; the first failure is raised at the end.
+        One that fails keeps none of the others waiting, and rests (`Rests.each`).
         """
         with self._database.read() as tx:
-            over = due_orders(tx, AT_ONCE)
-            ready = orders_to_pay(tx, AT_ONCE)
-            waiting = due_waiting(tx, AT_ONCE)
-        works: list[Callable[[Tx], object]] = [
-            *(partial(_expire, one) for one in over),
-            *(partial(_pay, one) for one in ready),
-            *(partial(_let_go, facts) for facts in waiting),
-        ]
-        return self._database.run_each(works)
+            most = AT_ONCE + len(self._rests)
+            over = due_orders(tx, most)
+            ready = orders_to_pay(tx, most)
+            waiting = due_waiting(tx, most)
+        works: dict[tuple[str, str], Callable[[Tx], object]] = {
+            **{("over", one): partial(_expire, one) for one in over},
+            **{("ready", one): partial(_pay, one) for one in ready},
+            **{("waiting", each["purchaseId"]): partial(_let_go, each) for each in waiting},
+        }
+        run = self._database.run
+        return self._rests.each({key: partial(run, work) for key, work in works.items()})
 
 
 def _expire(order: str, tx: Tx) -> None:

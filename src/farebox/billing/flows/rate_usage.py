@@ -42,9 +42,11 @@ from farebox.billing.schedules.service_usage import (
     put_off,
 )
 from farebox.events.model import Event
+from farebox.events.rests import Rests
 from farebox.kernel.clock import parse_time
 from farebox.storage import Database, Tx
 
+AT_ONCE: Final = 100
 COLLECT_US: Final = HOUR_US
 """So long totals of a period wait for those of the customer's other devices."""
 WAIT_US: Final = HOUR_US
@@ -115,17 +117,19 @@ class UsageDue:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._rests = Rests()
 
     def step(self) -> int:
         """Bill up to a hundred customers; returns how many were due.
 
-        One that fails keeps none of the others waiting; the first failure is raised at the end.
+        One that fails keeps none of the others waiting, and rests (`Rests.each`).
         """
         with self._database.read() as tx:
-            due = due_customers(tx)
+            due = due_customers(tx, AT_ONCE + len(self._rests))
         sold = Sold()
-        return self._database.run_each(
-            [partial(bill_usage, customer=each, sold=sold) for each in due]
+        run = self._database.run
+        return self._rests.each(
+            {each: partial(run, partial(bill_usage, customer=each, sold=sold)) for each in due}
         )
 
 

@@ -31,6 +31,7 @@ from farebox.billing.schedules.rules import (
     with_period_billed,
 )
 from farebox.billing.schedules.service import due_schedules, lock_schedule, write_schedule
+from farebox.events.rests import Rests
 from farebox.storage import Database, Tx
 
 AT_ONCE: Final = 100
@@ -43,15 +44,19 @@ class DueSchedules:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._rests = Rests()
 
     def step(self) -> int:
         """Do the next step of up to a hundred of the longest due; returns how many there were.
 
-        One that fails keeps none of the others waiting; the first failure is raised at the end.
+        One that fails keeps none of the others waiting, and rests (`Rests.each`).
         """
         with self._database.read() as tx:
-            due = due_schedules(tx, AT_ONCE)
-        return self._database.run_each([partial(do_due, subscription=each) for each in due])
+            due = due_schedules(tx, AT_ONCE + len(self._rests))
+        run = self._database.run
+        return self._rests.each(
+            {each: partial(run, partial(do_due, subscription=each)) for each in due}
+        )
 
 
 def do_due(tx: Tx, subscription: str) -> Step | None:
