@@ -2,9 +2,14 @@
 
 import time
 from collections.abc import Callable, Hashable, Mapping
+from functools import partial
+from typing import TypeVar
 
 from farebox.events.rules import pause_us
 from farebox.kernel.clock import SECOND_US
+from farebox.storage import Database, Tx
+
+Key = TypeVar("Key", bound=Hashable)
 
 
 class Rests:
@@ -21,7 +26,7 @@ class Rests:
         """Return how many rest: they are due before others, so so many more are to be read."""
         return len(self._failed)
 
-    def each(self, works: Mapping[Hashable, Callable[[], object]]) -> int:
+    def each(self, works: Mapping[Key, Callable[[], object]]) -> int:
         """Do what does not rest, one after the other; returns how many there were.
 
         Raises the first failure when all the others are done. What failed rests twice as long as
@@ -42,6 +47,10 @@ class Rests:
         if failures:
             raise failures[0]
         return len(awake)
+
+    def each_in(self, database: Database, works: Mapping[Key, Callable[[Tx], object]]) -> int:
+        """Do each in a transaction of its own, as `each` does."""
+        return self.each({key: partial(database.run, work) for key, work in works.items()})
 
     def _rests(self, key: Hashable, now: float) -> bool:
         return key in self._failed and now < self._failed[key][1]

@@ -29,8 +29,7 @@ class DueSubscriptions:
         """
         with self._database.read() as tx:
             due = due_subscriptions(tx, AT_ONCE + len(self._rests))
-        run = self._database.run
-        settle = partial(settle_subscription, actor=SYSTEM)
-        return self._rests.each(
-            {each: partial(run, partial(settle, subscription_id=each)) for each in due}
-        )
+        works = {
+            each: partial(settle_subscription, actor=SYSTEM, subscription_id=each) for each in due
+        }
+        return self._rests.each_in(self._database, works)

@@ -61,8 +61,7 @@ class InvoicesDue:
             works |= {
                 (one, line): partial(recognise, invoice_id=one, line=line) for one, line in lines
             }
-        run = self._database.run
-        done = self._rests.each({key: partial(run, work) for key, work in works.items()})
+        done = self._rests.each_in(self._database, works)
         return done + len(lines) if together else done
 
     def _earned_together(self) -> bool:

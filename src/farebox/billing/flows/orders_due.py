@@ -45,8 +45,7 @@ class DueOrders:
             **{("ready", one): partial(_pay, one) for one in ready},
             **{("waiting", each["purchaseId"]): partial(_let_go, each) for each in waiting},
         }
-        run = self._database.run
-        return self._rests.each({key: partial(run, work) for key, work in works.items()})
+        return self._rests.each_in(self._database, works)
 
 
 def _expire(order: str, tx: Tx) -> None:

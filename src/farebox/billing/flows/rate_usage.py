@@ -127,10 +127,8 @@ class UsageDue:
         with self._database.read() as tx:
             due = due_customers(tx, AT_ONCE + len(self._rests))
         sold = Sold()
-        run = self._database.run
-        return self._rests.each(
-            {each: partial(run, partial(bill_usage, customer=each, sold=sold)) for each in due}
-        )
+        works = {each: partial(bill_usage, customer=each, sold=sold) for each in due}
+        return self._rests.each_in(self._database, works)
 
 
 def bill_usage(tx: Tx, customer: str, sold: Sold) -> Invoice | None:

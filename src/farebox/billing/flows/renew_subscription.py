@@ -53,10 +53,8 @@ class DueSchedules:
         """
         with self._database.read() as tx:
             due = due_schedules(tx, AT_ONCE + len(self._rests))
-        run = self._database.run
-        return self._rests.each(
-            {each: partial(run, partial(do_due, subscription=each)) for each in due}
-        )
+        works = {each: partial(do_due, subscription=each) for each in due}
+        return self._rests.each_in(self._database, works)
 
 
 def do_due(tx: Tx, subscription: str) -> Step | None:
