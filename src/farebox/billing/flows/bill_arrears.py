@@ -31,18 +31,18 @@ def bill_used(tx: Tx, one: Schedule, until: int) -> tuple[Schedule, Invoice | No
     planned for its end; and None where nothing is owed. While a subscription is paused no period
     begins: only the one in which it was is billed.
     """
-    stretches = []
-    while one.anchor_at is not None:
-        period = period_of(one, one.next_index)
-        start, end = unbilled_since(tx, one), min(until, period.end_us)
+    if one.anchor_at is None:
+        return one, None
+    if one.state == "paused":
+        until = min(until, period_of(one, one.next_index).end_us)
+    since, stretches = unbilled_since(tx, one), []
+    while (period := period_of(one, one.next_index)).start_us < until:
+        start, end = max(since, period.start_us), min(until, period.end_us)
         if start < end:
             stretches.append(Stretch(one, period, start, end))
         if until < period.end_us:
             break
-        paused = one.state == "paused"
         one = with_planned(tx, with_period_billed(one))
-        if paused:
-            break
     return one, bill_stretches(tx, stretches)
 
 
@@ -67,9 +67,8 @@ def shut_since(tx: Tx, one: Schedule) -> int | None:
     shut = one.state == "suspended" if known is None else known.state in {"suspended", "expired"}
     if not shut:
         return None
-    if known is None or known.shut_at is None:
-        return billed_until(one) or tx.now_us
-    return parse_time(known.shut_at)
+    told = None if known is None else known.shut_at
+    return billed_until(one) if told is None else parse_time(told)
 
 
 # -- what was planned for the end of a period ------------------------------------------------------

@@ -4,7 +4,7 @@ Whoever calls this holds the lock of the schedule and writes what is returned.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -269,17 +269,18 @@ def stop_payments(tx: Tx, invoice: Invoice) -> None:
 
 def settle_charges(tx: Tx, invoice: Invoice) -> list[Charge]:
     """Note the charges of a paid invoice as paid, and return them."""
-    charges = [each for each in charges_of_invoice(tx, invoice.id) if each.state == "open"]
-    for each in charges:
-        write_charge(tx, msgspec.structs.replace(each, state="paid"))
-    return charges
+    return _end_charges(tx, invoice, "paid")
 
 
 def void_charges(tx: Tx, invoice: Invoice) -> list[Charge]:
     """Note the open charges of an invoice as not owed, and return them."""
+    return _end_charges(tx, invoice, "void")
+
+
+def _end_charges(tx: Tx, invoice: Invoice, state: Literal["paid", "void"]) -> list[Charge]:
     charges = [each for each in charges_of_invoice(tx, invoice.id) if each.state == "open"]
     for each in charges:
-        write_charge(tx, msgspec.structs.replace(each, state="void"))
+        write_charge(tx, msgspec.structs.replace(each, state=state))
     return charges
 
 

@@ -62,9 +62,10 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
 
     Periods count from `anchor_at` on the calendar of `zone`; `next_index` is the first one that is
     not billed. Price, version, currency and zone stay as they were agreed. `invoice` is one that is
-    not paid yet; `failures` counts the failed tries of it, `retry_at` is when it is tried again,
-    `late_at` when it counts as failed without one, `grace_ends_at` until when access goes on,
-    `give_up_at` when nothing more is tried. A plan that is wished for is `pending_plan`: at the end
+    not paid yet; `failures` counts the failed tries of it, `retry_at` is when it is tried again
+    (without one, when a period is looked at again that waits to know its plan), `late_at` when it
+    counts as failed without one, `grace_ends_at` until when access goes on, `give_up_at` when
+    nothing more is tried. A plan that is wished for is `pending_plan`: at the end
     of the period, or when `change_invoice` is paid. `pending_price` is the version of a price that
     the next period is on, where another one is planned.
     """
