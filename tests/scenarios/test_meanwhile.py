@@ -4,7 +4,6 @@ import threading
 from functools import partial
 
 import pytest
-import sqlalchemy as sa
 
 from farebox.access.catalog.service import ensure_product
 from farebox.access.consumers.service import suspend_consumer
@@ -23,6 +22,7 @@ from farebox.platform.service_secrets import ensure_pepper
 from farebox.storage import Database
 from tests.support.cinema import Cinema
 from tests.support.services import ADA, PATIENCE_S, run
+from tests.support.threads import wait_until_it_waits
 
 
 @pytest.fixture
@@ -70,12 +70,6 @@ def test_a_suspension_between_look_and_draw_leaves_the_account_alone(served, mon
     assert run(served, accounts.tot, "cinema-7") == 10
 
 
-def somebody_waits_for_a_lock(database: Database) -> bool:
-    with database.read() as tx:
-        waiting = tx.run(sa.text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
-        return bool(waiting.scalar_one())
-
-
 def test_two_admins_who_suspend_each_other_side_by_side_leave_one(served):
     run(served, first_admin, None)
     second = run(served, create_operator, ADA, name="Second", roles=["admin"]).id
@@ -91,8 +85,7 @@ def test_two_admins_who_suspend_each_other_side_by_side_leave_one(served):
     with served.write() as tx:
         suspend_operator(tx, ADA, second)
         other.start()
-        while other.is_alive() and not somebody_waits_for_a_lock(served):
-            pass
+        wait_until_it_waits(served, other)
     other.join(PATIENCE_S)
     assert refused.is_set()
     assert run(served, read_operator, FIRST_ADMIN).state == "active"

@@ -43,7 +43,7 @@ def together(work: Callable[..., Any], each: Sequence[Any]) -> list[Any]:
     return [worker.result() for worker in workers]
 
 
-def wait_until_it_waits(database: Database, worker: Worker) -> None:
+def wait_until_it_waits(database: Database, worker: threading.Thread) -> None:
     """Return when somebody waits for a lock; on SQLite whoever writes second does at once."""
     waiting = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
     for _ in range(int(PATIENCE_S * 100)):
