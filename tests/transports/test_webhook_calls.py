@@ -2,6 +2,7 @@
 
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ from typing import Any
 import httpcore2
 import pytest
 
-from farebox.events.transports.webhooks import DEADLINE_S, LARGEST_ANSWER, Caller
+from farebox.events.transports.webhooks import LARGEST_ANSWER, Caller
 from farebox.events.webhooks.model import Parcel
 from tests.support.certificates import server_and_client
 from tests.support.receiver import Receiver
@@ -182,10 +183,11 @@ def test_a_byte_now_and_then_holds_nobody_beyond_the_deadline(raw, beginning):
                 connection.sendall(b"x")
 
     port = raw(drip)
+    began = time.monotonic()
     answer = Caller(private=True, deadline_s=0.4).call(parcel(f"http://127.0.0.1:{port}/"))
     assert answer.error == "timed_out"
-    # Half of what it would be if nobody had named a deadline: more says how busy this host is.
-    assert 300 <= answer.duration_ms < DEADLINE_S * 500
+    assert time.monotonic() - began < 5
+    assert 300 <= answer.duration_ms < 5_000
 
 
 def test_a_deadline_that_passes_before_tls_begins_hangs_up(monkeypatch):
