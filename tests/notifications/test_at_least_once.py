@@ -15,6 +15,7 @@ from farebox.notifications.deliveries.service_sending import CLAIM_US
 from farebox.notifications.flows.send_letters import Letters
 from tests.support.letters import HOUR_US, STANDARD, Office
 from tests.support.nursery import Nursery
+from tests.support.threads import wait_until_the_dead_let_go
 
 LETTERS = 30
 
@@ -84,6 +85,7 @@ def test_whoever_dies_and_whenever_no_letter_is_lost_and_at_most_one_try_is_more
         office.bought("con_anna", order)
         said, status = journey(senders, notifications_url, mail, clock.now_us(), at)
         assert (said, status) == (None, -signal.SIGKILL), at
+        wait_until_the_dead_let_go(office.database)
         sent_before = len(mail.taken)
         clock.move(CLAIM_US)
         office.work()

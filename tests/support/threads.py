@@ -1,6 +1,7 @@
 """Threads whose failure is the test's failure."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -45,11 +46,29 @@ def together(work: Callable[..., Any], each: Sequence[Any]) -> list[Any]:
 
 def wait_until_it_waits(database: Database, worker: threading.Thread) -> None:
     """Return when somebody waits for a lock; on SQLite whoever writes second does at once."""
-    waiting = sa.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    waiting = "SELECT count(*) > 0 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    _wait_until(database, waiting, worker.join)
+
+
+def wait_until_the_dead_let_go(database: Database) -> None:
+    """Return when nobody but us has a transaction; on SQLite the dead hold nothing.
+
+    PostgreSQL ends what a killed process had open when it next looks at the line, and that may be a
+    moment after the kill: until then the rows that it had locked are passed over by others.
+    """
+    nobody = (
+        "SELECT count(*) = 0 FROM pg_stat_activity WHERE datname = current_database() "
+        "AND backend_type = 'client backend' AND pid <> pg_backend_pid() "
+        "AND xact_start IS NOT NULL"
+    )
+    _wait_until(database, nobody, time.sleep)
+
+
+def _wait_until(database: Database, asked: str, pause: Callable[[float], object]) -> None:
     for _ in range(int(PATIENCE_S * 100)):
         with database.read() as tx:
             postgresql = tx.connection.dialect.name == "postgresql"
-            if not postgresql or tx.run(waiting).scalar_one():
+            if not postgresql or tx.run(sa.text(asked)).scalar_one():
                 return
-        worker.join(0.01)
-    raise AssertionError("nobody waits")
+        pause(0.01)
+    raise AssertionError(asked)
