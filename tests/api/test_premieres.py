@@ -4,16 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from farebox.kernel.clock import parse_time
-from tests.support.premieres import NOON, Shopper, furnished
+from tests.api.conftest import Api
+from tests.support.opening import billing_urls, database_url, opened  # noqa: F401 - fixtures
+from tests.support.premieres import Shopper, furnished
 
 pytestmark = pytest.mark.usefixtures("billing")
 
 
 @pytest.fixture
-def store(admin, clock, hear):
-    clock.set(parse_time(NOON))
-    return furnished(admin, hear)
+def store(opening):
+    return opening.made
 
 
 @pytest.fixture
@@ -30,11 +30,11 @@ def codes(found):
     return [each["id"] for each in found["items"]]
 
 
-@pytest.mark.usefixtures("store")
-def test_furnishing_again_changes_nothing(admin, hear, clock, store):
+def test_furnishing_again_changes_nothing(client, opening, hear, clock):
+    admin = Api(client, opening.headers)
     before = admin.get("/v1/items")["items"], admin.get("/v1/prices")["items"]
     clock.move(60_000_000)
-    assert furnished(admin, hear) == store
+    assert furnished(admin, hear) == opening.made
     assert (admin.get("/v1/items")["items"], admin.get("/v1/prices")["items"]) == before
 
 

@@ -6,14 +6,15 @@ import pytest
 
 from farebox.access.decisions.service_subjects import load_subject
 from tests.support.browser import browsing, site_over
+from tests.support.opening import billing_urls, database_url, opened  # noqa: F401 - fixtures
 from tests.support.premieres import Store
 
 TONIGHT = "2026-11-20T17:00:00Z"
 
 
 @pytest.fixture
-def store(both):
-    return Store(both)
+def store(both, opening):
+    return Store(both, opening.made)
 
 
 @pytest.fixture

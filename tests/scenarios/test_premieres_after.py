@@ -7,6 +7,7 @@ import pypdfium2 as pdfium
 import pytest
 
 from farebox.kernel.clock import parse_time
+from tests.support.opening import billing_urls, database_url, opened  # noqa: F401 - fixtures
 from tests.support.premieres import Store
 from tests.support.services import at_once
 
@@ -14,8 +15,8 @@ TONIGHT = "2026-11-20T17:00:00Z"  # 20:00 in Moscow
 
 
 @pytest.fixture
-def store(both):
-    return Store(both)
+def store(both, opening):
+    return Store(both, opening.made)
 
 
 @pytest.fixture

@@ -146,11 +146,8 @@ class Shopper:
 class Store:
     """The store at noon of its opening, with its three customers."""
 
-    def __init__(self, both: Any) -> None:
-        self.both = both
-        self.at(NOON)
-        self.made = furnished(both.admin, both.settle)
-        self.settle()
+    def __init__(self, both: Any, made: Premieres) -> None:
+        self.both, self.made = both, made
         self.anna, self.boris, self.vera = (
             self.shopper(self.made.people[name]) for name in ("Anna", "Boris", "Vera")
         )
