@@ -8,6 +8,7 @@ import pytest
 from farebox.events.inbox import Inbox
 from farebox.events.lease import Lease
 from farebox.events.reader import Reader
+from farebox.events.rests import RowsFailed
 from farebox.events.service_leases import confirm_lease
 from farebox.events.transports.in_process import DatabaseLog
 from farebox.workers.loops import VAIN_S, Loop, Loops
@@ -39,6 +40,15 @@ class Counted:
     def wait_for(self, steps: int) -> bool:
         with self.stepped:
             return self.stepped.wait_for(lambda: self.steps >= steps, PATIENCE_S)
+
+
+class Partly(Counted):
+    """It does all that is due but some rows, which rest."""
+
+    def step(self) -> int:
+        if super().step() or self.steps < 12:
+            raise RowsFailed
+        return 0
 
 
 class Patient(Counted):
@@ -137,6 +147,13 @@ def test_a_worker_that_fails_is_tried_again_and_stops_nobody_else(database, runn
     running(Lease(database, "loops"), *loops)
     assert working.wait_for(20)
     assert failing.wait_for(3)
+
+
+def test_a_worker_of_whose_rows_some_fail_goes_on_at_once(database, running):
+    """Were it to pause as long as one that fails altogether, a minute would not do."""
+    worker = Partly()
+    running(Lease(database, "loops"), Loop(worker=worker, idle_s=NEVER_S))
+    assert worker.wait_for(12)
 
 
 def test_a_bell_that_never_stops_does_not_let_a_worker_look_in_vain_without_end(database, running):

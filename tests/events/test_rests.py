@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from farebox.events.rests import Rests
+from farebox.events.rests import Rests, RowsFailed
 
 
 class Desk:
@@ -27,7 +27,7 @@ class Desk:
         self.done = []
         try:
             count = self.rests.each({row: partial(self.do, row) for row in rows})
-        except LookupError:
+        except RowsFailed:
             return self.done, True
         assert count == len(self.done)
         return self.done, False
@@ -45,8 +45,9 @@ def test_all_is_done_in_its_order(desk):
 
 def test_what_fails_lets_the_others_be_done_and_is_told_at_the_end(desk):
     desk.broken = {"a", "c"}
-    with pytest.raises(LookupError, match="a"):
+    with pytest.raises(RowsFailed, match="2, first LookupError") as raised:
         desk.rests.each({row: partial(desk.do, row) for row in "abcd"})
+    assert str(raised.value.__cause__) == "a"
     assert desk.done == ["a", "b", "c", "d"]
 
 

@@ -20,6 +20,7 @@ from farebox.billing.payments.model_outcomes import Disputed
 from farebox.billing.payments.service import payments_of
 from farebox.billing.payments.service_methods import remove_method
 from farebox.events import store as events
+from farebox.events.rests import RowsFailed
 from farebox.kernel import ids
 from tests.stores.test_orders import cart_of, complete, lines, order, pin
 from tests.support.order_desk import OrderDesk
@@ -74,7 +75,7 @@ def test_a_subscription_that_cannot_be_billed_hides_none_that_is_due_after_it(
     monkeypatch.setattr(renew_subscription, "AT_ONCE", 1)
     stage.at("2027-04-01")
     worker = renew_subscription.DueSchedules(billing)
-    with pytest.raises(RuntimeError, match="poison"):
+    with pytest.raises(RowsFailed, match="poison"):
         worker.step()
     assert [worker.step() for _ in range(2)] == [1, 0]
     assert [len(stage.bills(one)) for one in (broken, other)] == [1, 2]

@@ -22,6 +22,7 @@ from farebox.billing.invoices.service_notes import credit_note
 from farebox.billing.invoices.service_payments import pay, payments_of
 from farebox.billing.invoices.service_recognition import earned_so_far
 from farebox.events import store as events
+from farebox.events.rests import RowsFailed
 from farebox.kernel.refusals import ValueRefused
 from farebox.platform.service_audit import list_audit
 from tests.support.invoicing import (
@@ -321,7 +322,7 @@ def test_an_invoice_that_cannot_be_earned_keeps_no_other_waiting(billing, clock,
     break_entries_of(monkeypatch, first)
     clock.move(9 * DAY_US)
 
-    with pytest.raises(EntryRefused):
+    with pytest.raises(RowsFailed, match="EntryRefused"):
         worker.step()
 
     assert earned(billing, first, second) == (0, 1_000)
@@ -342,7 +343,7 @@ def test_an_invoice_that_cannot_fall_due_keeps_no_other_waiting(billing, clock, 
 
     monkeypatch.setattr(issue_invoices, "fall_due", fall_due)
     clock.move(15 * DAY_US)
-    with pytest.raises(EntryRefused):
+    with pytest.raises(RowsFailed, match="EntryRefused"):
         InvoicesDue(billing).step()
     assert run(billing, service.read_invoice, first.id).state == "issued"
     assert run(billing, service.read_invoice, second.id).state == "past_due"

@@ -15,6 +15,7 @@ from farebox.billing.wallets import service_settings as settings
 from farebox.billing.wallets import service_top_ups as top_ups
 from farebox.billing.wallets.model import TopUpAmountRefused, TopUpTermsRefused
 from farebox.events.model import Position
+from farebox.events.rests import RowsFailed
 from farebox.events.service import events_after
 from farebox.kernel.clock import SECOND_US
 from farebox.ledger.model import PURCHASED
@@ -296,6 +297,6 @@ def test_a_wallet_that_cannot_be_filled_keeps_no_other_waiting(billing, till, mo
         return claim(tx, customer, currency)
 
     monkeypatch.setattr(top_ups, "claim_due", claim_due)
-    with pytest.raises(RuntimeError, match="nobody expected this"):
+    with pytest.raises(RowsFailed, match="nobody expected this"):
         WalletFilling(billing).step()
     assert [one.amount for one in asked(billing)] == [500]

@@ -12,6 +12,10 @@ from farebox.storage import Database, Tx
 Key = TypeVar("Key", bound=Hashable)
 
 
+class RowsFailed(Exception):
+    """Some of what was due could not be done; it rests, and all the others were done."""
+
+
 class Rests:
     """What a worker could not do of late, and until when it leaves that alone.
 
@@ -29,8 +33,8 @@ class Rests:
     def each(self, works: Mapping[Key, Callable[[], object]]) -> int:
         """Do what does not rest, one after the other; returns how many there were.
 
-        Raises the first failure when all the others are done. What failed rests twice as long as
-        whoever called this then pauses, so that the others are not kept waiting with it.
+        Raises `RowsFailed`, caused by the first failure, when all the others are done. Who called
+        this may go on at once: what failed is left alone for a second at least, a minute at most.
         """
         now = self._monotonic()
         self._failed = {key: told for key, told in self._failed.items() if key in works}
@@ -45,7 +49,7 @@ class Rests:
             else:
                 self._failed.pop(key, None)
         if failures:
-            raise failures[0]
+            raise RowsFailed(f"{len(failures)}, first {failures[0]!r}") from failures[0]
         return len(awake)
 
     def each_in(self, database: Database, works: Mapping[Key, Callable[[Tx], object]]) -> int:

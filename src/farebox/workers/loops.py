@@ -14,6 +14,7 @@ import structlog
 
 from farebox.events.bell import BELL
 from farebox.events.lease import Lease
+from farebox.events.rests import RowsFailed
 from farebox.events.rules import pause_us
 from farebox.kernel.clock import SECOND_US
 
@@ -123,7 +124,7 @@ class Loops:
             bell.clear()
             looked, worked = time.monotonic(), False
             try:
-                while self._may_work() and loop.worker.step():
+                while self._may_work() and _step(loop):
                     worked = True
             except Exception:  # noqa: BLE001 - the next round tries again, later and later
                 failures += 1
@@ -138,3 +139,12 @@ class Loops:
 
     def _may_work(self) -> bool:
         return self._lease.is_held and not self._stop.is_set()
+
+
+def _step(loop: Loop) -> int:
+    """Let a worker do a piece of work; where only some rows failed, the others go on at once."""
+    try:
+        return loop.worker.step()
+    except RowsFailed:
+        _log.warning("rows_failed", worker=loop.name, exc_info=True)
+        return 1
