@@ -190,3 +190,23 @@ def test_a_plan_that_was_planned_for_the_end_of_a_month_holds_for_the_grace_afte
     end(both, one, "2027-04-11")
     lines = [line for each in both.billing.invoices(one) for line in each.lines]
     assert [(line.sold.plan, line.gross) for line in lines] == [("later", 3000), ("dearer", 2000)]
+
+
+@pytest.mark.parametrize("first", ["billing", "access"])
+def test_an_end_that_access_tells_first_bills_no_more_than_one_that_billing_finds_first(
+    both, first
+):
+    both.billing.terms(retry_days=(60,))
+    one = late(both)
+    both.live("2027-04-04")
+    assert both.access.state(one) == "suspended"
+    both.access.ask(one, "cancel", at="period_end")
+    both.talk()
+    both.access.at("2027-05-01")
+    if first == "access":
+        while both.hear():
+            pass
+    both.billing.work()
+    both.talk()
+    assert (both.access.state(one), both.billing.state(one)) == ("canceled", "canceled")
+    assert both.billing.bills(one)[1][:3] == ("2027-04-01", "2027-04-04", 300)

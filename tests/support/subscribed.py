@@ -46,10 +46,11 @@ class Both:
 
     def talk(self):
         """Let both hear, and do what is due, until nobody has anything to say."""
-        while self._step():
+        while self.hear():
             self.billing.work()
 
-    def _step(self):
+    def hear(self):
+        """Let both hear once, and access do what is due; returns how much there was to do."""
         read = sum(each.step() for each in self.readers)
         return read + sum(each.step() for each in self.inboxes) + self.access.worker()
 

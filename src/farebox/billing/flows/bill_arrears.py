@@ -64,10 +64,11 @@ def shut_since(tx: Tx, one: Schedule) -> int | None:
     if one.state not in {"past_due", "suspended"}:
         return None
     known = find_subscription(tx, one.subscription)
-    shut = one.state == "suspended" if known is None else known.state in {"suspended", "expired"}
-    if not shut:
-        return None
     told = None if known is None else known.shut_at
+    # Access keeps its word when what is shut ends: billing may hear of that before it ends it.
+    shut = one.state == "suspended" if known is None else known.state in {"suspended", "expired"}
+    if not shut and told is None:
+        return None
     return billed_until(one) if told is None else parse_time(told)
 
 
