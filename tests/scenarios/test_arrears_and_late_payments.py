@@ -5,6 +5,7 @@ The plan costs 30.00 a month in arrears, begins on 1 March, and has a grace of 3
 
 import pytest
 
+from farebox.access.flows.aggregate_usage import close_due_periods
 from farebox.billing.books import service as books
 from farebox.billing.flows.issue_invoices import pay_invoice
 from farebox.platform.service_dead_letters import list_dead_letters
@@ -210,3 +211,56 @@ def test_an_end_that_access_tells_first_bills_no_more_than_one_that_billing_find
     both.talk()
     assert (both.access.state(one), both.billing.state(one)) == ("canceled", "canceled")
     assert both.billing.bills(one)[1][:3] == ("2027-04-01", "2027-04-04", 300)
+
+
+def shut_by_usage(both):
+    """Return a subscription with a plan planned for 1 May, shut on 1 April for its usage."""
+    both.billing.terms(retry_days=(60,))
+    one = both.subscribe("strict")
+    both.use(14, "2027-03-20")
+    both.live("2027-04-01")
+    both.access.at("2027-04-01T01:30")
+    close_due_periods(both.access.database)
+    both.live("2027-04-01T01:31")
+    both.access.ask(one, "plan", plan="dearer", at="period_end")
+    both.talk()
+    both.billing.card("sandbox_decline")
+    both.live("2027-04-01T03:00")
+    assert (both.access.state(one), both.billing.state(one)) == ("suspended", "past_due")
+    both.billing.card()
+    return one
+
+
+@pytest.mark.parametrize(
+    ("paid_at", "billed"),
+    [
+        (
+            "2027-04-10",
+            [
+                ("2027-04-10", "2027-05-10", 3000, "paid"),
+                ("2027-05-10", "2027-06-10", 6000, "paid"),
+            ],
+        ),
+        (
+            "2027-05-05",
+            [
+                ("2027-05-05", "2027-06-05", 6000, "paid"),
+                ("2027-06-05", "2027-07-05", 6000, "paid"),
+            ],
+        ),
+    ],
+)
+def test_a_plan_that_was_planned_is_billed_from_when_it_is_used_after_a_late_payment(
+    both, paid_at, billed
+):
+    one = shut_by_usage(both)
+    both.live(paid_at)
+    both.billing.pay(one)
+    both.talk()
+    assert both.access.state(one) == "active"
+    both.live("2027-05-06")
+    assert both.access.read(one).plan == both.billing.schedule(one).plan
+    both.live("2027-05-10", "2027-06-05", "2027-06-10", "2027-07-05")
+    months = [each for each in both.billing.bills(one) if each[2] in {3000, 6000}]
+    assert months[1:] == billed
+    assert both.access.read(one).plan == both.billing.schedule(one).plan == "dearer"

@@ -345,6 +345,19 @@ def tell_paid(
         tell(tx, one, "subscription.renewed", **said)
 
 
+def tell_planned(tx: Tx, one: Schedule) -> None:
+    """Tell access which plan follows, and when: as the period ends that runs now."""
+    tell(
+        tx,
+        one,
+        "subscription.changed",
+        change="plan",
+        plan=one.pending_plan,
+        planVersion=one.pending_version,
+        effectiveAt=shown(period_end(one, tx.now_us)),
+    )
+
+
 def decline(tx: Tx, one: Schedule, wish: str, reason: str) -> None:
     """Tell access that a wish is not granted: its subscription stays as it is.
 

@@ -19,6 +19,7 @@ from farebox.billing.flows.bill_subscription import (
     stop_payments,
     take_back,
     tell,
+    tell_planned,
 )
 from farebox.billing.flows.change_plan import (
     Changed,
@@ -205,10 +206,7 @@ def change_plan(tx: Tx, one: Schedule, plan: str | None, at: When) -> Changed:
         planned = msgspec.structs.replace(
             without_change(one), pending_plan=plan, pending_version=known.version
         )
-        tell(
-            tx, planned, "subscription.changed", change="plan", plan=plan,
-            planVersion=known.version, effectiveAt=shown(period_end(one, tx.now_us)),
-        )  # fmt: skip
+        tell_planned(tx, planned)
         return Changed(schedule=planned)
     if one.state == "active" and (price.timing == "advance") is not one.advance:
         # A period is paid before it or after it, not both.

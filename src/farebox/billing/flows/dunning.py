@@ -7,7 +7,7 @@ by `subscription.past_due` alone, because `payment.failed` would cut it short.
 import msgspec
 
 from farebox.billing.flows import issue_invoices
-from farebox.billing.flows.bill_arrears import bill_used, shut_since
+from farebox.billing.flows.bill_arrears import bill_used, shut_since, with_planned
 from farebox.billing.flows.bill_subscription import (
     collect,
     open_payment,
@@ -17,6 +17,7 @@ from farebox.billing.flows.bill_subscription import (
     take_back,
     tell,
     tell_paid,
+    tell_planned,
     void_charges,
 )
 from farebox.billing.flows.change_plan import change_failed, change_paid
@@ -33,6 +34,7 @@ from farebox.billing.schedules.rules import (
     after_failure,
     after_payment,
     ended,
+    period_of,
     skipped_to,
 )
 from farebox.billing.schedules.service import (
@@ -93,12 +95,24 @@ def _gone_on(
         return after
     shut_at, used = shut_since(tx, one), None
     if shut_at is not None:
-        if not after.advance:
-            after, used = bill_used(tx, after, shut_at)
-        after = skipped_to(after, tx.now_us)
+        after, used = _come_back(tx, after, shut_at)
     renewed = renewed and one.state != "pending_payment"
     tell_paid(tx, after, paid, renewed=renewed, payment=payment)
+    if shut_at is not None and after.pending_plan is not None and not after.advance:
+        # The period that it is planned for ends at another instant now.
+        tell_planned(tx, after)
     return collect(tx, after, used)
+
+
+def _come_back(tx: Tx, one: Schedule, shut_at: int) -> tuple[Schedule, Invoice | None]:
+    """Bill in arrears what was used until access shut, and let periods count anew from now."""
+    used = None
+    if not one.advance:
+        one, used = bill_used(tx, one, shut_at)
+        if period_of(one, one.next_index).end_us <= tx.now_us:
+            # Access has changed the plan at that instant, shut as it was.
+            one = with_planned(tx, one)
+    return skipped_to(one, tx.now_us), used
 
 
 def fall_late(
