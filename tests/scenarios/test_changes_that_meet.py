@@ -250,3 +250,14 @@ def test_usage_is_collected_by_the_subscription_that_is_billed_not_by_one_that_r
     stage.live("2027-04-03T02:00")
     assert stage.state(billed) == "active"
     assert [state for _, _, _, state in stage.bills(billed)] == ["paid", "paid"]
+
+
+def test_days_on_a_free_plan_in_arrears_are_not_billed_on_the_next_plan(stage):
+    stage.sell("free", "0", timing="arrears")
+    stage.sell("later", "31", timing="arrears")
+    one = stage.subscribe("free")
+    stage.at("2027-03-11")
+    stage.wish(one, "plan", plan="later")
+    assert stage.schedule(one).plan == "later"
+    stage.live("2027-04-01")
+    assert stage.bills(one) == [("2027-03-11", "2027-04-01", 2_100, "paid")]

@@ -51,7 +51,9 @@ def unbilled_since(tx: Tx, one: Schedule) -> int:
     period = period_of(one, one.next_index)
     # What was voided by hand counts as billed: who was forgiven is not asked again.
     billed = [each.ends_at for each in charges_of(tx, one.subscription)]
-    return max([period.start_us, *(end for end in billed if end <= period.end_us)])
+    ends = (end for end in billed if end <= period.end_us)
+    # A plan that cost nothing has left no charge where it was changed.
+    return max(period.start_us, one.changed_at or period.start_us, *ends)
 
 
 def shut_since(tx: Tx, one: Schedule) -> int | None:

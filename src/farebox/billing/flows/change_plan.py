@@ -122,7 +122,8 @@ def change_now(tx: Tx, one: Schedule, price: Price, *, plan: str, version: int) 
 def _change_in_arrears(tx: Tx, one: Schedule, changed: Schedule) -> Changed:
     """Bill what was used of the old plan; the rest of the period is billed at its end."""
     billed, invoice = bill_used(tx, one, tx.now_us)
-    after = confirmed(tx, msgspec.structs.replace(changed, next_index=billed.next_index))
+    moved = msgspec.structs.replace(changed, next_index=billed.next_index, changed_at=tx.now_us)
+    after = confirmed(tx, moved)
     return Changed(schedule=collect(tx, after, invoice), invoice=invoice)
 
 

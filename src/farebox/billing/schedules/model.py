@@ -101,6 +101,7 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     grace_ends_at: int | None = None
     give_up_at: int | None = None
     paused_at: int | None = None
+    changed_at: int | None = None
     last_paid_at: int | None = None
     ended_at: int | None = None
     version: int = 1

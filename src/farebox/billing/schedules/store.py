@@ -20,6 +20,7 @@ schedule = _table(
     pending_version=_INT, change_invoice=_TEXT, invoice=_TEXT, failures=_INT, retry_at=_INT,
     late_at=_INT, grace_ends_at=_INT, give_up_at=_INT, paused_at=_INT, last_paid_at=_INT,
     ended_at=_INT, version=_INT, due_at=_INT, pending_price=_TEXT, pending_price_version=_INT,
+    changed_at=_INT,
 )  # fmt: skip
 charge = _table(
     "schedule_charge", id=_TEXT, subscription=_TEXT, starts_at=_INT, ends_at=_INT,
