@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from farebox.billing.copies.service import find_plan
+from farebox.billing.copies.service import find_plan, keep_plan
 from farebox.billing.flows.end_invoice import end_invoice
 from farebox.billing.flows.issue_invoices import credit_invoice, pay_invoice
 from farebox.billing.flows.move_subscribers import move_subscribers
@@ -16,7 +16,7 @@ from farebox.billing.pricing.service_promotions import create_promotion, end_pro
 from farebox.kernel.ids import record_id
 from tests.support.invoicing import DAY_US
 from tests.support.prices import flat, per_unit, sell
-from tests.support.renewals import Renewals
+from tests.support.renewals import Renewals, told
 from tests.support.services import ADA, now, run
 
 
@@ -261,3 +261,16 @@ def test_days_on_a_free_plan_in_arrears_are_not_billed_on_the_next_plan(stage):
     assert stage.schedule(one).plan == "later"
     stage.live("2027-04-01")
     assert stage.bills(one) == [("2027-03-11", "2027-04-01", 2_100, "paid")]
+
+
+def test_a_plan_without_a_price_is_looked_at_again_also_where_the_same_plan_is_wished_for(stage):
+    plan = {
+        "plan": "silver", "version": 1, "name": "Silver", "state": "active", "trial_days": 0,
+    }  # fmt: skip
+    run(stage.billing, keep_plan, told("plan.created", "plan:silver", plan))
+    one = stage.subscribe("silver")
+    assert stage.state(one) == "unpriced"
+    stage.wish(one, "plan", plan="silver")
+    stage.sell("silver", "5")
+    stage.live("2027-03-01T02:00")
+    assert stage.state(one) == "active"

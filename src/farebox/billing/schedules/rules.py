@@ -237,7 +237,7 @@ def without_change(one: Schedule) -> Schedule:
     return msgspec.structs.replace(
         one,
         # An invoice is still tried again; a period that waited for the plan is billed at once.
-        retry_at=None if one.invoice is None else one.retry_at,
+        retry_at=one.retry_at if one.invoice is not None or one.state == "unpriced" else None,
         pending_plan=None,
         pending_version=None,
         change_invoice=None,
