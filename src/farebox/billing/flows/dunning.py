@@ -107,7 +107,7 @@ def _gone_on(
 def _come_back(tx: Tx, one: Schedule, shut_at: int) -> tuple[Schedule, Invoice | None]:
     """Bill in arrears what was used until access shut, and let periods count anew from now."""
     used = None
-    if not one.advance:
+    if not one.advance and one.anchor_at is not None:
         one, used = bill_used(tx, one, shut_at)
         if period_of(one, one.next_index).end_us <= tx.now_us:
             # Access has changed the plan at that instant, shut as it was.
