@@ -16,7 +16,8 @@ import msgspec
 from farebox.demo.premieres import OPENING, Premieres, furnish
 from tests.support.commands import Farebox, answers, kill_family, until
 from tests.support.nursery import Nursery
-from tests.support.served import ADMIN, free_port
+from tests.support.ports import free_port
+from tests.support.served import ADMIN
 
 PASSWORD: Final = "correct horse"
 _HOUR_US: Final = 3_600_000_000

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import httpx2
 
-from tests.edge.servers import ROOT, free_port
+from tests.edge.servers import ROOT
+from tests.support.ports import free_port
 
 PAGE = (ROOT / "docs/gateways.md").read_text()
 FRAME = """

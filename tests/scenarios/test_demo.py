@@ -15,6 +15,7 @@ import pytest
 from farebox.wiring.services import prepare
 from farebox.wiring.settings import Settings
 from tests.support.commands import Farebox, Process, send_curl, stop, until
+from tests.support.ports import free_port
 
 ADMIN_KEY = "the-admin-of-the-demo-0123456789-abcdef"
 ALL_KEYS = re.compile(r"fb_live_\w+")
@@ -206,9 +207,7 @@ def test_each_request_to_the_film_service_is_paid_from_the_account(farebox):
 
 def test_visitors_come_by_themselves_and_settings_are_honoured(command_nursery, tmp_path):
     folder = tmp_path / "elsewhere"
-    with closing(socket.socket()) as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = taken.getsockname()[1]
+    port = free_port()
     farebox = Farebox(
         command_nursery,
         tmp_path,

@@ -20,8 +20,9 @@ from farebox.wiring.loops import LEASE
 from tests.support.both_sides import API, NODE, Money, open_catalogue, open_shop, show_card
 from tests.support.commands import Farebox, until
 from tests.support.payments import SECRET
+from tests.support.ports import free_port
 from tests.support.proof import faults
-from tests.support.served import ADMIN, Service, free_port
+from tests.support.served import ADMIN, Service
 from tests.support.services import run
 
 MINUTE_S = 60

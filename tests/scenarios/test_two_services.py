@@ -15,7 +15,8 @@ from farebox.workers.retention import Retention
 from tests.api.conftest import rows_of
 from tests.support.commands import Farebox, until
 from tests.support.nats import NatsServer
-from tests.support.served import ADMIN, Service, free_port
+from tests.support.ports import free_port
+from tests.support.served import ADMIN, Service
 from tests.support.services import run
 
 HELD = (

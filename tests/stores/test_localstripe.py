@@ -13,6 +13,7 @@ from farebox.billing.payments import service_refunds
 from farebox.billing.payments.gateways.stripe import Stripe
 from farebox.billing.payments.service_methods import add_method
 from tests.support.payments import Till
+from tests.support.ports import free_port
 from tests.support.receiver import Receiver
 from tests.support.services import ADA, run
 
@@ -23,9 +24,7 @@ SECRET = "whsec_local"
 @pytest.fixture(scope="module")
 def local(tmp_path_factory):
     """Return the address of a localstripe of this module."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     folder = tmp_path_factory.mktemp("localstripe")
     with (folder / "log").open("wb") as log:
         server = subprocess.Popen(

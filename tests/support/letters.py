@@ -30,7 +30,7 @@ from farebox.notifications.flows.send_letters import Letters
 from farebox.notifications.letters.model import Terms
 from farebox.notifications.preferences.model import Preference
 from farebox.storage import Database
-from tests.support.served import free_port
+from tests.support.ports import free_port
 from tests.support.services import ADA, run
 
 NOON: Final = parse_time("2026-11-20T12:00:00+03:00")
@@ -49,7 +49,7 @@ class MailServer:
         self.taken: list[EmailMessage] = []
         self.refusing: str | None = None
         self.port = free_port()
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, ready_timeout=60)
         self._controller.start()
 
     async def handle_RCPT(  # noqa: N802 - the server's own name for it
@@ -74,7 +74,7 @@ class MailServer:
     def gateway(self) -> Mail:
         """Return the way to this server."""
         terms = MailTerms(
-            host="127.0.0.1", port=self.port, sender=SENDER, security="none", timeout_s=5
+            host="127.0.0.1", port=self.port, sender=SENDER, security="none", timeout_s=60
         )
         return Mail(terms)
 

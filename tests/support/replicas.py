@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -15,6 +14,8 @@ from typing import Any, Final
 
 import psycopg
 
+from tests.support.ports import free_port
+
 PATIENCE_S: Final = 60.0
 _HOST: Final = "127.0.0.1"
 _SETTINGS: Final = """
@@ -23,13 +24,6 @@ shared_buffers = 64MB
 log_min_messages = fatal
 wal_keep_size = 64MB
 """
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with closing(socket.socket()) as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 class Node:

@@ -2,7 +2,6 @@
 
 import itertools
 import signal
-import socket
 from typing import Any, Final
 
 import httpx2
@@ -57,9 +56,3 @@ class Service:
         answer = self.answer(method, path, body, key=key)
         assert answer.is_success, answer.text
         return answer.json()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
