@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from farebox.kernel.clock import Clock, ManualClock
 from farebox.ledger.service import Ledger
@@ -31,6 +32,13 @@ from tests.support.nursery import Nursery
 from tests.support.scene import Scene
 
 OpenAt = Callable[..., Database]
+
+# Each run tries the same examples, however long one takes. With `--hypothesis-profile=default`
+# others are drawn every time, to look for what nobody has thought of.
+settings.register_profile(
+    "same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same")
 
 
 def pytest_configure() -> None:
