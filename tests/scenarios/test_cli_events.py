@@ -62,7 +62,7 @@ def test_a_served_farebox_sends_its_log_and_a_sender_that_is_gone_is_forgotten(f
         key = line_of(process, r"shown once\): (\S+)").group(1)
         url = line_of(process, r"listens on (\S+)").group(1)
         with httpx2.Client(
-            base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False
+            base_url=url, headers={"Authorization": f"Bearer {key}"}, trust_env=False, timeout=20
         ) as client:
             until(lambda: is_up(client), process)
             client.post("/v1/consumers", json={"name": "Ada"}).raise_for_status()

@@ -125,7 +125,7 @@ def operators(url: str, key: str) -> int:
     """Return the status of a request that only an admin may make."""
     headers = {"Authorization": f"Bearer {key}"}
     return httpx2.get(
-        f"{url}/v1/operators", headers=headers, trust_env=False, verify=False
+        f"{url}/v1/operators", headers=headers, trust_env=False, verify=False, timeout=20
     ).status_code
 
 

@@ -103,7 +103,9 @@ class Pair:
         body = msgspec.json.encode(said)
         signed = {SIGNATURE: Sandbox(SECRET).sign(body)}
         url = f"{self.billing.url}/v1/gateways/sandbox/webhook"
-        assert httpx2.post(url, content=body, headers=signed, trust_env=False).is_success
+        assert httpx2.post(
+            url, content=body, headers=signed, trust_env=False, timeout=20
+        ).is_success
 
     def until(self, is_true):
         until(is_true, self.billing.process, patience_s=PATIENCE_S)

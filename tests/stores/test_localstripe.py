@@ -61,13 +61,13 @@ def till(billing, local):
 def receiver(local):
     made = Receiver()
     hook = {"url": made.url, "secret": SECRET}
-    httpx2.post(f"{local}/_config/webhooks/w1", data=hook).raise_for_status()
+    httpx2.post(f"{local}/_config/webhooks/w1", data=hook, timeout=20).raise_for_status()
     yield made
     made.close()
 
 
 def call(local, path, **form):
-    found = httpx2.post(f"{local}/v1/{path}", data=form, auth=(KEY, ""))
+    found = httpx2.post(f"{local}/v1/{path}", data=form, auth=(KEY, ""), timeout=20)
     found.raise_for_status()
     return found.json()
 
@@ -101,7 +101,7 @@ def test_a_card_is_charged_and_given_back_in_parts(till, local):
     paid = till.pay(method=card(till, local, "4242424242424242"))
     assert paid.state == "succeeded"
     intent = httpx2.get(
-        f"{local}/v1/payment_intents/{paid.provider_reference}", auth=(KEY, "")
+        f"{local}/v1/payment_intents/{paid.provider_reference}", auth=(KEY, ""), timeout=20
     ).json()
     assert (intent["amount"], intent["currency"]) == (1000, "usd")
     assert intent["metadata"] == {"farebox_payment": paid.id}
@@ -123,7 +123,7 @@ def test_a_card_that_needs_its_owner_is_confirmed_by_a_signed_notice(till, local
     paid = till.pay(method=card(till, local, "4000002500003155"))
     assert paid.state == "action_required"
     intent = httpx2.get(
-        f"{local}/v1/payment_intents/{paid.provider_reference}", auth=(KEY, "")
+        f"{local}/v1/payment_intents/{paid.provider_reference}", auth=(KEY, ""), timeout=20
     ).json()
     call(
         local, f"payment_intents/{intent['id']}/_authenticate",
