@@ -2,11 +2,61 @@
 
 import json
 import logging
-from typing import Any
+import threading
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar
 
+from moto.core.base_backend import BackendDict
 from moto.server import ThreadedMotoServer
+from moto.sqs.models import Message, Queue, SQSBackend
 
 from farebox.events.transports.sns_sqs import Aws, AwsTerms
+
+P = ParamSpec("P")
+R = TypeVar("R")
+_QUEUES: Final = threading.RLock()
+
+
+def _alone(work: Callable[P, R]) -> Callable[P, R]:
+    @wraps(work)
+    def alone(*arguments: P.args, **named: P.kwargs) -> R:
+        with _QUEUES:
+            return work(*arguments, **named)
+
+    return alone
+
+
+def _receiving_alone(receive: Callable[..., list[Message]]) -> Callable[..., list[Message]]:
+    def alone(
+        backend: SQSBackend,
+        queue_name: str,
+        count: int,
+        wait_seconds_timeout: int,
+        *rest: Any,
+        **named: Any,
+    ) -> list[Message]:
+        end = time.monotonic() + wait_seconds_timeout
+        while True:
+            with _QUEUES:
+                found = receive(backend, queue_name, count, 0, *rest, **named)
+            if found or time.monotonic() >= end:
+                return found
+            # Whoever waits lets the others in.
+            backend.get_queue(queue_name).wait_for_messages(1)
+
+    return alone
+
+
+# AWS hides a message in the same step that gives it. moto does it in two, and puts in and deletes
+# in two as well, while its server has a thread for each call: one message would go to two
+# receivers, or a new one would be lost to a delete.
+SQSBackend.receive_message = _receiving_alone(  # type: ignore[method-assign]
+    SQSBackend.receive_message
+)
+Queue.add_message = _alone(Queue.add_message)  # type: ignore[method-assign]
+Queue.delete_message = _alone(Queue.delete_message)  # type: ignore[method-assign]
 
 
 class AwsServer:
@@ -32,6 +82,8 @@ class AwsServer:
 
     def close(self) -> None:
         self._server.stop()
+        # What moto's server holds belongs to the process: the next one would have it too.
+        BackendDict.reset()
 
 
 def attributes(aws: Aws, queue: str) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A real NATS server with JetStream, on a port of its own, killed and started again at will."""
 
+import asyncio
 import contextlib
 import shutil
 import socket
@@ -8,7 +9,16 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Coroutine
 from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import nats
+
+from farebox.events.model import TransportDown
+
+T = TypeVar("T")
+PATIENCE_S: Final = 60
 
 
 class NatsServer:
@@ -35,7 +45,7 @@ class NatsServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        end = time.monotonic() + 30
+        end = time.monotonic() + PATIENCE_S
         pause = threading.Event()
         while not self._greets():
             assert time.monotonic() < end, "the NATS server does not start"
@@ -60,3 +70,53 @@ class NatsServer:
         if self._process is not None:
             self.kill()
         shutil.rmtree(self._folder)
+
+
+def again(work: Callable[[], T]) -> T:
+    """Do it until the server answers, as the relay does: a slow one is down now and then."""
+    end = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            return work()
+        except TransportDown:
+            if time.monotonic() > end:
+                raise
+
+
+def ask(server: NatsServer, work: Callable[[Any], Coroutine[Any, Any, Any]]) -> Any:
+    """Ask the server by a client of our own."""
+
+    async def run() -> Any:
+        client = await nats.connect(server.url, connect_timeout=PATIENCE_S)
+        try:
+            return await work(client.jetstream(timeout=PATIENCE_S))
+        finally:
+            await client.close()
+
+    return asyncio.run(run())
+
+
+def stored(server: NatsServer, stream: str) -> int:
+    """Return how many messages the stream holds."""
+
+    async def count(context: Any) -> int:
+        return int((await context.stream_info(stream)).state.messages)
+
+    return int(ask(server, count))
+
+
+def left(server: NatsServer, stream: str, number: int) -> bool:
+    """Tell whether the consumer comes to have settled all but so many messages.
+
+    Nothing answers an acknowledgement, so it may still be on its way.
+    """
+
+    async def count(context: Any) -> bool:
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            found = await context.consumer_info(stream, "access")
+            if found.num_ack_pending + found.num_pending == number:
+                return True
+        return False
+
+    return bool(ask(server, count))

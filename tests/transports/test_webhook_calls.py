@@ -11,7 +11,7 @@ from typing import Any
 import httpcore2
 import pytest
 
-from farebox.events.transports.webhooks import LARGEST_ANSWER, Caller
+from farebox.events.transports.webhooks import LARGEST_ANSWER, Caller, _BoundedStream
 from farebox.events.webhooks.model import Parcel
 from tests.support.certificates import server_and_client
 from tests.support.receiver import Receiver
@@ -230,11 +230,25 @@ def test_a_body_without_end_is_left_alone(raw):
     assert sum(sent) < 16 * 1024 * 1024 + LARGEST_ANSWER
 
 
-def test_a_status_counts_though_its_body_never_ends(raw):
+def test_a_status_counts_though_its_body_never_ends(raw, monkeypatch):
+    now = [0.0]
+    clock = partial(now.__getitem__, 0)
+    read = _BoundedStream.read
+
+    def read_long(*args: Any, **named: Any) -> bytes:
+        got = read(*args, **named)
+        # The head is short enough to come in one piece, however slowly it is sent.
+        now[0] += 21
+        return got
+
     def stall(connection: socket.socket, over: threading.Event) -> None:
-        connection.sendall(b"HTTP/1.1 204 No Content\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab")
+        connection.sendall(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nab")
         over.wait(30)
 
+    monkeypatch.setattr(_BoundedStream, "read", read_long)
+    monkeypatch.setattr(
+        "farebox.events.transports.webhooks.time", SimpleNamespace(monotonic=clock, time=clock)
+    )
     port = raw(stall)
-    answer = Caller(private=True, deadline_s=0.4).call(parcel(f"http://127.0.0.1:{port}/"))
-    assert (answer.status, answer.error) == (204, None)
+    answer = Caller(private=True).call(parcel(f"http://127.0.0.1:{port}/"))
+    assert (answer.status, answer.error, answer.duration_ms) == (200, None, 21_000)
