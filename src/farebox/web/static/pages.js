@@ -57,5 +57,9 @@
   // A page that waits for the services asks again by itself.
   const wait = document.querySelector("[data-reload]");
   const again = () => (wait.dataset.next ? location.replace(wait.dataset.next) : location.reload());
-  if (wait) setTimeout(again, Number(wait.dataset.reload) * 1000);
+  if (wait) {
+    const asking = setTimeout(again, Number(wait.dataset.reload) * 1000);
+    // Whoever has clicked is on their way: asking again would take the click back.
+    addEventListener("beforeunload", () => clearTimeout(asking));
+  }
 })();
