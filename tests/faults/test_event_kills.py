@@ -14,6 +14,7 @@ from farebox.events.service import events_after
 from farebox.kernel.clock import ManualClock
 from tests.support.event_roles import BASE_US, SUBJECTS, make_tables
 from tests.support.nursery import Nursery
+from tests.support.threads import wait_until_the_dead_let_go
 
 
 @pytest.fixture(scope="module")
@@ -65,8 +66,11 @@ def test_a_kill_between_any_two_statements_loses_no_event_and_applies_none_twice
         nonlocal journey
         journey += 1
         terms = {"urls": urls, "folder": str(tmp_path), "number": journey, "at": at}
-        child = travellers.start("travel", **terms)
-        return child.wait()
+        status = travellers.start("travel", **terms).wait()
+        # Until then what the dead one had under way is neither there nor gone for the next.
+        for database in services:
+            wait_until_the_dead_let_go(database)
+        return status
 
     deaths = 0
     while (status := travel(deaths + 1)) == -signal.SIGKILL:

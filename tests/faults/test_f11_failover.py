@@ -8,6 +8,7 @@ same key.
 import itertools
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -74,10 +75,13 @@ def one_unit(bucket):
     return Use(sources=(Source(bucket),), amount=1)
 
 
-def draw_all(lanes, bucket, acknowledged, name):
+def draw_all(lanes, bucket, acknowledged, broken, name):
     """Draw unit after unit under keys, repeating what was answered "try again"."""
-    deadline = time.monotonic() + PATIENCE_S
     for number in range(USES):
+        if number == USES // 2:
+            # However late the primary is broken, it is in the middle of the load.
+            assert broken.wait(PATIENCE_S)
+        deadline = time.monotonic() + PATIENCE_S
         for attempt in itertools.count():
             lane = lanes[(number + attempt) % 2]
             try:
@@ -96,12 +100,15 @@ def test_a_failover_to_the_standby_loses_and_doubles_nothing(pair, lanes, open_a
     bucket = scene.bucket(CLIENTS * USES)
     assert pair.is_synchronous()
     acknowledged: dict[tuple[str, int], int] = {}
-    clients = [Worker(draw_all, lanes, bucket, acknowledged, f"c{n}") for n in range(CLIENTS)]
+    broken = threading.Event()
+    terms = lanes, bucket, acknowledged, broken
+    clients = [Worker(draw_all, *terms, f"c{n}") for n in range(CLIENTS)]
     for client in clients:
         client.start()
     until(lambda: len(acknowledged) >= CLIENTS * USES // 3)
 
     pair.primary.kill()
+    broken.set()
     before = dict(acknowledged)
     assert len(before) < CLIENTS * USES
     pair.fail_over()

@@ -3,6 +3,7 @@
 import itertools
 import random
 import signal
+import threading
 import time
 
 import psycopg
@@ -70,11 +71,15 @@ def start_again(engine):
     engine._admin = psycopg.connect(engine.server.get_uri(), autocommit=True)
 
 
-def draw_all(lanes, bucket, acknowledged, name):
-    """Draw unit after unit, repeating what was answered "try again"; return how often that was."""
+def draw_all(lanes, bucket, acknowledged, name, may=None):
+    """Draw unit after unit, repeating what was answered "try again"; return how often that was.
+
+    With a semaphore `may`, each unit is drawn only when that allows it.
+    """
     repeats = 0
-    deadline = time.monotonic() + PATIENCE_S
     for number in range(USES):
+        assert may is None or may.acquire(timeout=PATIENCE_S)
+        deadline = time.monotonic() + PATIENCE_S
         for attempt in itertools.count():
             use = Use(sources=(Source(bucket),), amount=1)
             try:
@@ -90,10 +95,11 @@ def draw_all(lanes, bucket, acknowledged, name):
     return repeats
 
 
-def under_load(lanes, bucket, break_something):
+def under_load(lanes, bucket, break_something, may=None):
     """Run clients, and `break_something(answered)` while they work; return what was answered."""
     acknowledged: list[int] = []
-    clients = [Worker(draw_all, lanes, bucket, acknowledged, f"client-{n}") for n in range(CLIENTS)]
+    names = [f"client-{n}" for n in range(CLIENTS)]
+    clients = [Worker(draw_all, lanes, bucket, acknowledged, name, may) for name in names]
     for client in clients:
         client.start()
     break_something(acknowledged)
@@ -130,14 +136,19 @@ def test_ended_connections_lose_and_double_nothing(lanes, scene, engine, open_at
     chance = random.Random(seed)
     bucket = scene.bucket(CLIENTS * USES)
     ended = []
+    # The clients do not run ahead: every round finds them at work, however late it comes.
+    may = threading.Semaphore(0)
+    rounds, each = 20, 9
 
     def end_connections(acknowledged):
-        for round_ in range(20):
-            wait_for(acknowledged, round_ * CLIENTS * USES // 25)
+        for round_ in range(rounds):
+            may.release(each)
             for pid in chance.sample(found := backends(engine, database_url), min(2, len(found))):
                 ended.extend(engine.execute(f"SELECT pg_terminate_backend({pid})"))
+            wait_for(acknowledged, (round_ + 1) * each)
+        may.release(CLIENTS * USES - rounds * each)
 
-    acknowledged = under_load(lanes, bucket, end_connections)
+    acknowledged = under_load(lanes, bucket, end_connections, may)
     assert len(ended) > 20
     assert_exact(open_database_at(database_url), bucket, acknowledged)
 

@@ -16,7 +16,6 @@ from farebox.wiring.family import RESPAWN_SECONDS
 from tests.support.nursery import Child, Nursery
 
 PATIENCE_S = 30
-SHORT_S = 0.5
 INNER = ("good ledger", "good loops")
 OUTER = ("good worker 1", "good worker 2")
 Told = dict[str, Any]
@@ -38,7 +37,6 @@ class Watched:
         folder: Path,
         inner: Sequence[str] = INNER,
         outer: Sequence[str] = OUTER,
-        stop_seconds: float = PATIENCE_S,
     ) -> None:
         path = folder / "told"
         os.mkfifo(path)
@@ -48,9 +46,7 @@ class Watched:
         self._reader = reader
         self._rest = b""
         self.told: list[Told] = []
-        self.watcher: Child = families.start(
-            "watch", path=str(path), inner=inner, outer=outer, stop_seconds=stop_seconds
-        )
+        self.watcher: Child = families.start("watch", path=str(path), inner=inner, outer=outer)
         self.until("born", "watcher")
         os.close(writer)
         self.born = {name: self.until("born", name)["pid"] for name in (*inner, *outer)}
@@ -165,7 +161,7 @@ def test_one_that_does_not_end_is_killed(families, tmp_path, kind, where):
     name = f"{kind} one"
     inner = [*INNER, name] if where == "inner" else INNER
     outer = [*OUTER, name] if where == "outer" else OUTER
-    family = Watched(families, tmp_path, inner, outer, stop_seconds=SHORT_S)
+    family = Watched(families, tmp_path, inner, outer)
     family.watcher.signal(signal.SIGTERM)
     ends = [end for end in family.all_ended() if end[1] != name]
     assert in_order(ends, watcher=True)
@@ -174,10 +170,10 @@ def test_one_that_does_not_end_is_killed(families, tmp_path, kind, where):
 
 @pytest.mark.parametrize("where", ["inner", "outer"])
 def test_one_that_does_not_end_without_a_watcher_ends_itself(families, tmp_path, where):
-    name = "stubborn one"
+    name = "short one"
     inner = [*INNER, name] if where == "inner" else INNER
     outer = [*OUTER, name] if where == "outer" else OUTER
-    family = Watched(families, tmp_path, inner, outer, stop_seconds=SHORT_S)
+    family = Watched(families, tmp_path, inner, outer)
     family.watcher.kill()
     ends = [end for end in family.all_ended() if end[1] != name]
     assert in_order(ends, watcher=False)
@@ -185,11 +181,14 @@ def test_one_that_does_not_end_without_a_watcher_ends_itself(families, tmp_path,
 
 @pytest.mark.parametrize("order", [signal.SIGTERM, signal.SIGINT])
 def test_an_order_given_twice_is_obeyed_once(families, tmp_path, order):
-    family = Watched(families, tmp_path, outer=[*OUTER, "stubborn one"], stop_seconds=SHORT_S)
+    name = "held one"
+    family = Watched(families, tmp_path, outer=[*OUTER, name])
     family.watcher.signal(order)
-    family.until("told", "stubborn one")
+    family.until("told", name)
     family.watcher.signal(order)
-    ends = [end for end in family.all_ended() if end[1] != "stubborn one"]
+    # Only now may the first order be done with.
+    os.kill(family.born[name], signal.SIGKILL)
+    ends = [end for end in family.all_ended() if end[1] != name]
     assert in_order(ends, watcher=True)
     assert family.watcher.wait() == 0
 

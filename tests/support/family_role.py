@@ -7,8 +7,10 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, Final
 
 import psutil  # type: ignore[import-untyped]
 import structlog
@@ -17,12 +19,15 @@ from farebox.wiring import family
 from farebox.wiring.family import Family, Life, Member
 from tests.support.nursery import Link
 
+# Longer than any test waits: nobody is ended because the host was slow.
+STOP_S: Final = 600
+# Those for whom the watcher's patience is over once all others of their group have ended.
+ENDLESS: Final = ("stubborn", "deaf")
 
-def watch(
-    link: Link, path: str, *, inner: list[str], outer: list[str], stop_seconds: float
-) -> None:
+
+def watch(link: Link, path: str, *, inner: list[str], outer: list[str]) -> None:
     """Run a family; a member's kind is the first word of its name. Says "over" at its end."""
-    family.STOP_SECONDS = stop_seconds  # type: ignore[misc, assignment] # a test does not wait long
+    family.STOP_SECONDS = STOP_S  # type: ignore[misc]
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     told = os.open(path, os.O_WRONLY)
 
@@ -42,9 +47,21 @@ def watch(
         )
 
     tell("watcher", "born")
-    Family(inner=[member(name) for name in inner], outer=[member(name) for name in outer]).run()
+    kin = Family(inner=[member(name) for name in inner], outer=[member(name) for name in outer])
+    clock = SimpleNamespace(monotonic=lambda: _leaping(kin), sleep=time.sleep)
+    family.time = clock  # type: ignore[assignment, attr-defined]
+    kin.run()
     tell("watcher", "over")
     link.say("over")
+
+
+def _leaping(kin: Family) -> float:
+    """Return the time, which leaps over all patience once only the endless of a group are left."""
+    for group in (kin._inner, kin._outer):
+        left = [member for member in kin._alive.values() if member in group]
+        if left and all(member.name.startswith(ENDLESS) for member in left):
+            return time.monotonic() + STOP_S
+    return time.monotonic()
 
 
 def _good(life: Life, tell: Callable[[str], None]) -> None:
@@ -61,6 +78,12 @@ def _stubborn(life: Life, tell: Callable[[str], None]) -> None:
     life.when_over(lambda: tell("told"))
     tell("born")
     threading.Event().wait()
+
+
+def _short(life: Life, tell: Callable[[str], None]) -> None:
+    """Do not end when told to, and have no patience with oneself."""
+    family.STOP_SECONDS = 0  # type: ignore[misc]
+    _stubborn(life, tell)
 
 
 def _deaf(life: Life, tell: Callable[[str], None]) -> None:
@@ -84,6 +107,8 @@ def _returning(life: Life, tell: Callable[[str], None]) -> None:
 KINDS: dict[str, Callable[[Life, Callable[[str], None]], None]] = {
     "good": _good,
     "stubborn": _stubborn,
+    "held": _stubborn,  # until the test lets go of it
+    "short": _short,
     "deaf": _deaf,
     "weak": _weak,
     "returning": _returning,

@@ -11,6 +11,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import uvloop
@@ -83,7 +84,12 @@ class Client:
 
     def rest(self):
         """Read until the other side hangs up; return what it still said."""
-        return self._lines.read()
+        parts = []
+        # Who hangs up before it has read what was sent to it ends the connection by a reset.
+        with suppress(ConnectionResetError):
+            while part := self._lines.read1():
+                parts.append(part)
+        return b"".join(parts)
 
     def is_left_within(self, seconds):
         """Tell whether the other side hangs up, or says something, in this time."""

@@ -251,7 +251,7 @@ def clock_watch(site: Site) -> None:
 class Crossing:
     """Lets two transactions decide before either writes, as far as they run side by side."""
 
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+    def __init__(self, patch: pytest.MonkeyPatch, patience_s: float) -> None:
         self._both = threading.Barrier(2)
         self._seen = threading.local()
         write = store.write_changes
@@ -261,7 +261,7 @@ class Crossing:
                 self._seen.once = True
                 # The second waits for a lock as long as the first has not written: then alone.
                 with suppress(threading.BrokenBarrierError):
-                    self._both.wait(0.5)
+                    self._both.wait(patience_s)
             write(tx, books)
 
         patch.setattr(store, "write_changes", write_later)

@@ -11,6 +11,7 @@ import random
 import resource
 import signal
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,6 +46,7 @@ from farebox.storage import LOG_MB, Database, open_database, sqlite
 from farebox.storage.turns import Turns
 from tests.support.dying import STRIKES, Statements
 from tests.support.nursery import Link
+from tests.support.services import PATIENCE_S
 from tests.support.threads import Worker, together
 
 # Faults are what is expected here; drawing each one's traceback would cost more than the fault.
@@ -295,17 +297,37 @@ def writes_waited_for() -> list[int]:
 
 
 def take_turns(link: Link, *, url: str, bucket: int, name: str, uses: int) -> None:
-    """Use a bucket again and again without a pause; tell how many others wrote before each use."""
+    """Use a bucket again and again without a pause; tell how many others wrote before each use.
+
+    Told are the use that first waited for another's and the `uses` after it; then, when the other
+    worker needs nobody to meet any more and a word comes, how many uses it was in all.
+    """
     database = opened(url)
     waited = writes_waited_for()
     lane = Lane(database, Ledger())
     use = Use(sources=(Source(bucket),), amount=1, actor=name)
-    lane.call(request(use))
+    done = itertools.count()
+
+    def draw() -> int:
+        lane.call(request(use))
+        next(done)
+        return waited[-1]
+
+    draw()
     link.say("ready")
     link.hear()
+    # Heard by a thread, since whoever stops to listen is nobody to meet.
+    word = Worker(link.hear)
+    word.start()
+    deadline = time.monotonic() + PATIENCE_S
+    while not draw():
+        assert time.monotonic() < deadline, "it met nobody"
     for _ in range(uses):
-        lane.call(request(use))
-    link.say(waited[-uses:])
+        draw()
+    link.say(waited[-uses - 1 :])
+    while word.is_alive():
+        draw()
+    link.say(next(done))
     lane.close()
     database.close()
 
