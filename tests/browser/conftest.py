@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.portal_stage import Stage, on_stage
 from tests.browser.serving import Furnished, Served, a_copy, furnished
@@ -16,6 +16,8 @@ from tests.support.nursery import Nursery
 
 AXE = resources.files("axe_playwright_python") / "axe.min.js"
 LOCALES = {"Anna": "ru-RU", "Boris": "en-GB", "Vera": "ru-RU"}
+# What is looked for has as long as what is done: a busy machine shows a page late.
+expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="session")

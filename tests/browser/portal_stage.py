@@ -171,22 +171,27 @@ class Visit:
         pattern = re.compile(name)
         button = self.page.get_by_role("button", name=pattern)
         link = self.page.get_by_role("link", name=pattern)
-        # The page may still be on its way: which of the two it is shows only there.
-        button.or_(link).first.wait_for()
-        (button if button.count() else link).first.click()
+        # The page may still be on its way: which of the two it is shows only there, and a page
+        # that loads itself anew may hide it again.
+        either = button.or_(link)
+        either.first.wait_for()
+        (button if button.count() else either).first.click()
 
     def speak(self, language: str) -> None:
         """Choose the language of the pages, by its own name."""
-        self.page.get_by_role("button", name=language).click()
-        self.page.wait_for_load_state()
+        button = self.page.get_by_role("button", name=language)
+        button.click()
+        expect(button).to_have_attribute("aria-current", "true")
 
     def sees(self, text: str) -> None:
-        """Wait until the page says something; pages that wait load themselves anew."""
+        """Wait until the page says something, to its end; pages that wait load themselves anew."""
         pattern = re.compile(text.replace(" ", r"\s+"), re.DOTALL)
-        expect(self.page.locator("main")).to_contain_text(pattern, timeout=20_000)
+        expect(self.page.locator("main")).to_contain_text(pattern)
+        self.page.wait_for_load_state()
 
     def violations(self) -> list[str]:
         """Return what axe-core finds on the present page."""
+        self.page.wait_for_load_state()
         # The pages let no script in but their own; axe is ours to bring in for a test.
         self.page.evaluate(AXE.read_text())
         found: list[str] = self.page.evaluate(_BY_AXE)

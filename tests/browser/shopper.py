@@ -35,6 +35,11 @@ class Shopper:
         expect(self.page.locator(".menu summary")).to_have_text(name)
         return self
 
+    def speak(self, language: str) -> None:
+        """Choose the language of the pages, by its tag."""
+        self.page.click(f".tongues button[value={language}]")
+        expect(self.page.locator("html")).to_have_attribute("lang", language)
+
     def open(self, path: str) -> Any:
         return self.page.goto(self.url + path)
 
@@ -42,11 +47,12 @@ class Shopper:
         return plain(self.page.locator(selector).first.inner_text())
 
     def see(self, *texts: str) -> None:
-        """Wait until a page shows these texts, in any spaces."""
+        """Wait until a page shows these texts, in any spaces, and is there to its end."""
         for text in texts:
             words = re.escape(text).replace(r"\ ", r"\s+").replace("'", ".")
             main = self.page.locator("main")
-            expect(main).to_contain_text(re.compile(words), use_inner_text=True, timeout=20_000)
+            expect(main).to_contain_text(re.compile(words), use_inner_text=True)
+        self.page.wait_for_load_state()
 
     def card(self, title: str) -> Locator:
         return self.page.locator(
@@ -75,7 +81,7 @@ class Shopper:
         return self.bought()
 
     def bought(self) -> str:
-        expect(self.page.locator("code.order")).to_be_visible(timeout=20_000)
+        expect(self.page.locator("code.order")).to_be_visible()
         return self.read("code.order")
 
     def buy(self, *codes: str, hours: int = 24, start: str | None = None) -> str:

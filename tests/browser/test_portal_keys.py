@@ -74,6 +74,7 @@ def test_a_replaced_key_goes_on_for_the_overlap(ada, stage, somebody):
     old = made(ada, "Web server")
     ada.open(KEYS)
     ada.press("Replace Web server")
+    ada.sees("Replace the key Web server")
     assert ada.violations() == []
     ada.press("Make the new key")
     new = ada.page.get_by_label("The key").input_value()
@@ -131,6 +132,7 @@ def test_devices_stand_apart_and_are_signed_out(ada, stage, chromium, somebody):
         expect(page.locator("#own + ul li")).to_have_count(1)
         away = devices.locator("li").filter(has_not=page.locator(".tag"))
         away.get_by_role("link").click()
+        page.wait_for_url("**/revoke")
         ada.press("Sign this device out")
         ada.sees("The device is signed out")
         other.page.goto(stage.url + KEYS)

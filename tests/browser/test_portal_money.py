@@ -43,6 +43,7 @@ def test_an_open_invoice_is_paid_by_card(ada, stage, somebody):
     ada.open("/portal/invoices")
     ada.sees("Open.*3,500.00")
     ada.press("Pay INV")
+    ada.sees("What was billed")
     assert ada.violations() == []
     ada.press("Pay RUB")
     ada.sees("Thank you: it is paid")
@@ -120,6 +121,7 @@ def test_the_number_of_a_card_is_refused_beside_the_field_and_not_repeated(ada):
     page.get_by_label("Name of the card").fill("4242 4242 4242 4242")
     ada.press("Add the card")
     expect(page.locator("#why-label")).to_contain_text("looks like the number of a card")
+    page.wait_for_load_state()
     assert "4242 4242" not in page.content()
     assert ada.violations() == []
 

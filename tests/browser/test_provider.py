@@ -45,7 +45,7 @@ def begin(browser, after="/store/account"):
 
 def agree(address, subject="bob@example.org"):
     """Say at the provider who one is; returns where it sends the browser back to."""
-    answer = httpx2.post(address, data={"sub": subject}, trust_env=False)
+    answer = httpx2.post(address, data={"sub": subject}, trust_env=False, timeout=20)
     return answer.headers["location"]
 
 
@@ -69,7 +69,7 @@ def test_somebody_signs_in_at_the_provider_and_comes_back_where_they_were(browse
 
 def test_another_browser_cannot_use_the_answer(browser, home):
     address = agree(begin(browser))
-    with httpx2.Client(base_url=home, trust_env=False) as stranger:
+    with httpx2.Client(base_url=home, trust_env=False, timeout=20) as stranger:
         answer = back(stranger, address)
         assert answer.headers["location"] == "/store/sign-in?said=provider_failed"
         assert COOKIE not in stranger.cookies

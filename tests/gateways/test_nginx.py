@@ -19,10 +19,12 @@ class Stage:
     def __init__(self, nursery, folder, stack):
         self.real = stack.enter_context(real_farebox(nursery, folder))
         headers = {"authorization": f"Bearer {ADMIN_KEY}"}
-        self.admin = stack.enter_context(httpx2.Client(base_url=self.real.url, headers=headers))
-        port = stack.enter_context(backend())
-        url = stack.enter_context(nginx_before(self.real.url, port, self.real.key, folder))
-        self.client = stack.enter_context(httpx2.Client(base_url=url))
+        self.admin = stack.enter_context(
+            httpx2.Client(base_url=self.real.url, headers=headers, timeout=30)
+        )
+        self.port = stack.enter_context(backend())
+        url = stack.enter_context(nginx_before(self.real.url, self.port, self.real.key, folder))
+        self.client = stack.enter_context(httpx2.Client(base_url=url, timeout=30))
         self.post("/v1/products", {"code": "films", "name": "Films"})
         self.post("/v1/edge/routes", {"path": "/v1/films/{film}", "product": "films"})
         self.post("/v1/edge/routes", {"path": DEAR, "product": "films", "quantity": 1_000})
@@ -136,9 +138,11 @@ def test_a_client_cannot_ask_about_another_address(stage):
     assert stage.client.get("/open/..%2fv1/films/a").status_code == 401
 
 
-def test_a_farebox_that_hangs_is_503_and_asks_to_come_again(stage, ada):
-    with stage.real.halted():
-        answer = stage.client.get(FILM, headers=ada[1])
+def test_a_farebox_that_hangs_is_503_and_asks_to_come_again(stage, ada, tmp_path):
+    real = stage.real
+    # It waits as long as the page says.
+    with nginx_before(real.url, stage.port, real.key, tmp_path, patience_s=1) as url, real.halted():
+        answer = httpx2.get(f"{url}{FILM}", headers=ada[1], timeout=30)
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "1"
     assert answer.json()["code"] == "decision_unavailable"

@@ -14,6 +14,7 @@ from farebox.access.subscriptions.model import (
     SubscriptionOver,
     SubscriptionUnknown,
 )
+from farebox.events.rests import RowsFailed
 from tests.support.proof import faults
 from tests.support.services import ADA, at_once
 from tests.support.subscribers import Subscribers, when
@@ -232,7 +233,7 @@ def test_one_that_cannot_be_written_down_keeps_no_other_waiting(story, monkeypat
 
     with monkeypatch.context() as broken:
         broken.setattr(subscription_changes, "end_rights", end_rights)
-        with pytest.raises(RuntimeError, match="poison"):
+        with pytest.raises(RowsFailed, match="poison"):
             story.worker()
     ended = [each["subscriptionId"] for each in story.told("subscription.updated")]
     assert (ended[-1], story.worker(), story.worker()) == (bobs, 1, 0)
