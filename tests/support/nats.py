@@ -11,14 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import nats
 
 from farebox.events.model import TransportDown
+from tests.support.ports import free_port
+from tests.support.services import PATIENCE_S
 
 T = TypeVar("T")
-PATIENCE_S: Final = 60
 
 
 class NatsServer:
@@ -27,8 +28,7 @@ class NatsServer:
     def __init__(self, *, jetstream: bool = True) -> None:
         self._jetstream = jetstream
         self._folder = Path(tempfile.mkdtemp(prefix="farebox-nats-"))
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 

@@ -18,7 +18,8 @@ from farebox.events.transports.nats import (
     NatsSender,
     NatsTerms,
 )
-from tests.support.nats import PATIENCE_S, NatsServer, again, ask, left, stored
+from tests.support.nats import NatsServer, again, ask, left, stored
+from tests.support.services import PATIENCE_S
 from tests.support.threads import together
 
 

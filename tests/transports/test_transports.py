@@ -28,9 +28,9 @@ from farebox.workers.loops import Worker
 from farebox.workers.relay import Relay
 from tests.support.aws import AwsServer, bodies, show_again
 from tests.support.letters import Office
-from tests.support.nats import PATIENCE_S, NatsServer, again
+from tests.support.nats import NatsServer, again
 from tests.support.receiver import Receiver
-from tests.support.services import ADA, run
+from tests.support.services import ADA, PATIENCE_S, run
 
 BILLING = "/farebox/billing"
 
