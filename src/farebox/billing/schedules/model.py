@@ -67,7 +67,8 @@ class Schedule(msgspec.Struct, frozen=True, kw_only=True):
     counts as failed without one, `grace_ends_at` until when access goes on, `give_up_at` when
     nothing more is tried. A plan that is wished for is `pending_plan`: at the end
     of the period, or when `change_invoice` is paid. `pending_price` is the version of a price that
-    the next period is on, where another one is planned.
+    the next period is on, where another one is planned. In arrears `changed_at` is since when it is
+    on its plan.
     """
 
     subscription: str
