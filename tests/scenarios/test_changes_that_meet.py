@@ -252,17 +252,6 @@ def test_usage_is_collected_by_the_subscription_that_is_billed_not_by_one_that_r
     assert [state for _, _, _, state in stage.bills(billed)] == ["paid", "paid"]
 
 
-def test_days_on_a_free_plan_in_arrears_are_not_billed_on_the_next_plan(stage):
-    stage.sell("free", "0", timing="arrears")
-    stage.sell("later", "31", timing="arrears")
-    one = stage.subscribe("free")
-    stage.at("2027-03-11")
-    stage.wish(one, "plan", plan="later")
-    assert stage.schedule(one).plan == "later"
-    stage.live("2027-04-01")
-    assert stage.bills(one) == [("2027-03-11", "2027-04-01", 2_100, "paid")]
-
-
 def test_a_plan_without_a_price_is_looked_at_again_also_where_the_same_plan_is_wished_for(stage):
     plan = {
         "plan": "silver", "version": 1, "name": "Silver", "state": "active", "trial_days": 0,

@@ -180,17 +180,21 @@ def test_in_a_trial_another_plan_costs_nothing_yet(stage):
     assert [total for _, _, total, _ in stage.bills(one)] == [2000]
 
 
-def test_in_arrears_each_plan_is_billed_for_its_days(stage):
-    stage.sell("used", "31", timing="arrears")
+@pytest.mark.parametrize(
+    ("fee", "used"), [("31", [("2027-03-01", "2027-03-11", 1000, "paid")]), ("0", [])]
+)
+def test_in_arrears_each_plan_is_billed_for_its_days(stage, fee, used):
+    stage.sell("used", fee, timing="arrears")
     stage.sell("used_more", "62", timing="arrears")
     one = stage.subscribe("used")
     stage.at("2027-03-11")
     stage.wish(one, "plan", plan="used_more")
-    assert stage.bills(one) == [("2027-03-01", "2027-03-11", 1000, "paid")]
+    assert stage.schedule(one).plan == "used_more"
+    assert stage.bills(one) == used
     stage.live("2027-04-01")
-    assert stage.bills(one)[1] == ("2027-03-11", "2027-04-01", 4200, "paid")
+    assert stage.bills(one) == [*used, ("2027-03-11", "2027-04-01", 4200, "paid")]
     stage.live("2027-05-01")
-    assert stage.bills(one)[2][2] == 6200
+    assert stage.bills(one)[-1][2] == 6200
 
 
 def test_the_price_that_was_agreed_stays_when_the_price_list_changes(stage):
